@@ -1,0 +1,191 @@
+"""One shape for every error: RFC 9457 problem+json. A sent value is never echoed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from api.answers import red_flag_body
+from api.middleware import request_id_of
+from triage_rules.outcome import RedFlag
+
+log = structlog.get_logger(__name__)
+PROBLEM_JSON = "application/problem+json"
+MAX_POINTER_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """What is wrong with one field, by JSON pointer (RFC 6901); the empty one is the whole body."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class InvalidBodyError(exceptions.APIException):
+    """A body that cannot be read as one JSON value."""
+
+    status_code = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, problem: FieldProblem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+class BodyTooLargeError(exceptions.APIException):
+    """A body over the limit."""
+
+    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is larger than 64 KiB."
+
+
+class NotRecordedError(exceptions.APIException):
+    """The decision could not be put on record, so no level is answered.
+
+    The red flags are: they can only raise, and a nurse should see them while triaging by hand.
+    """
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = (
+        "The decision could not be put on record, so none is given. Triage this patient by hand."
+    )
+
+    def __init__(self, red_flags: tuple[RedFlag, ...] = ()) -> None:
+        super().__init__()
+        self.red_flags = red_flags
+
+
+class RecordUnreachableError(exceptions.APIException):
+    """The record cannot be reached for anything else than a decision."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = "The record cannot be reached, so nothing was done. Try again."
+
+
+def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
+    """Turn any exception of an API view into a problem answer; an unforeseen one is a 500."""
+    request = context["request"]
+    known = _as_api_exception(error, decides=getattr(context["view"], "decides", False))
+    if known.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request_failed", status=int(known.status_code), exc_info=error)
+    body = problem_body(
+        status=known.status_code,
+        detail=_detail(known),
+        request=request,
+        errors=list(_field_problems(known)),
+        **_extensions(known),
+    )
+    headers = {"WWW-Authenticate": known.auth_header} if hasattr(known, "auth_header") else {}
+    if known.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "5"
+    return Response(body, status=known.status_code, headers=headers, content_type=PROBLEM_JSON)
+
+
+def problem_body(
+    *,
+    status: int,
+    detail: str,
+    request: HttpRequest,
+    errors: list[FieldProblem] | None = None,
+    **extensions: Any,
+) -> dict[str, Any]:
+    """Return the members of a problem answer."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "instance": f"urn:uuid:{request_id_of(request)}",
+        "errors": [asdict(problem) for problem in errors or []],
+        **extensions,
+    }
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """Answer a request that Django refuses by itself, such as one for another host."""
+    body = problem_body(status=400, detail="This request cannot be answered.", request=request)
+    return JsonResponse(body, status=400, content_type=PROBLEM_JSON)
+
+
+@csrf_exempt
+def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """Answer an address that does not exist."""
+    body = problem_body(status=404, detail="There is nothing at this address.", request=request)
+    return JsonResponse(body, status=404, content_type=PROBLEM_JSON)
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    """Answer when something broke outside the API views."""
+    body = problem_body(status=500, detail="Something broke. It is on record.", request=request)
+    return JsonResponse(body, status=500, content_type=PROBLEM_JSON)
+
+
+def pointer_of(*parts: str | int) -> str:
+    """Return the JSON pointer of a path, cut to a length that is safe to send back."""
+    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return "".join(f"/{part}" for part in escaped)[:MAX_POINTER_CHARACTERS]
+
+
+def _as_api_exception(error: Exception, *, decides: bool) -> exceptions.APIException:
+    if isinstance(error, exceptions.APIException):
+        return error
+    if isinstance(error, Http404):
+        return exceptions.NotFound()
+    if isinstance(error, PermissionDenied):
+        return exceptions.PermissionDenied()
+    if isinstance(error, DatabaseError):
+        return NotRecordedError() if decides else RecordUnreachableError()
+    return exceptions.APIException("Something broke. It is on record.")
+
+
+def _detail(error: exceptions.APIException) -> str:
+    if isinstance(error, exceptions.ValidationError):
+        return "The request has fields that cannot be used; see errors."
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        return "The body must be sent as application/json in UTF-8."
+    if isinstance(error, exceptions.MethodNotAllowed):
+        return "This address does not take that method."
+    return str(error.detail)
+
+
+def _field_problems(error: exceptions.APIException) -> Iterator[FieldProblem]:
+    if isinstance(error, InvalidBodyError):
+        yield FieldProblem(
+            error.problem.pointer[:MAX_POINTER_CHARACTERS], error.problem.code, error.problem.detail
+        )
+    elif isinstance(error, exceptions.ValidationError):
+        yield from _flattened(error.detail)
+
+
+def _flattened(detail: Any, *path: str | int) -> Iterator[FieldProblem]:
+    """Walk DRF's nested error detail; the body's own errors have no field in their path."""
+    if isinstance(detail, dict):
+        for key, item in detail.items():
+            step = () if key == "non_field_errors" else (key,)
+            yield from _flattened(item, *path, *step)
+    elif isinstance(detail, list):
+        for index, item in enumerate(detail):
+            step = () if isinstance(item, exceptions.ErrorDetail) else (index,)
+            yield from _flattened(item, *path, *step)
+    else:
+        yield FieldProblem(pointer_of(*path), getattr(detail, "code", "invalid"), str(detail))
+
+
+def _extensions(error: exceptions.APIException) -> dict[str, Any]:
+    if not isinstance(error, NotRecordedError):
+        return {}
+    return {
+        "manual_triage": True,
+        "red_flags": [red_flag_body(flag) for flag in error.red_flags],
+    }

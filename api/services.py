@@ -1,0 +1,55 @@
+"""The one function that joins the five steps."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from api.errors import NotRecordedError
+from ml.experiments import phase_current
+from ml.routing import Assignment, assign
+from ml.service import TriagePredictionService
+from monitoring.services import Caller, prediction_log_create
+from triage_rules import combine, evaluate
+from triage_rules.case import TriageCase
+from triage_rules.outcome import Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A decision that is on record."""
+
+    decision: Decision
+    assignment: Assignment
+    prediction_id: uuid.UUID
+
+
+def triage_decide(*, case: TriageCase, caller: Caller, explain: bool = False) -> Answer:
+    """Decide one case: assign, evaluate the rules, predict, combine, log.
+
+    Raises
+    ------
+    NotRecordedError
+        When the decision could not be put on record: no level is given, only the red flags.
+    """
+    started = time.perf_counter()
+    try:
+        phase = phase_current()
+        assignment = assign(unit=caller.patient_id, key=settings.ASSIGNMENT_KEY, phase=phase)
+        verdict = evaluate(case)
+        opinion = TriagePredictionService.instance().predict(case, explain=explain)
+        decision = combine(verdict, opinion, assignment.decider, kill_switch=phase.kill_switch)
+        prediction_id = prediction_log_create(
+            caller=caller,
+            case=case,
+            assignment=assignment,
+            decision=decision,
+            latency_ms=(time.perf_counter() - started) * 1000,
+        )
+    except DatabaseError as error:
+        raise NotRecordedError(red_flags=evaluate(case).red_flags) from error
+    return Answer(decision=decision, assignment=assignment, prediction_id=prediction_id)

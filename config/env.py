@@ -1,0 +1,107 @@
+"""Reading the environment: every value is checked, an odd one stops the start with a sentence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+class SettingError(SystemExit):
+    """A setting that cannot be used. It ends the process with one sentence, without a traceback."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(f"Cannot start: {sentence}")
+
+
+def env_text(name: str, default: str = "") -> str:
+    """Return the variable, or the default where it is unset or empty."""
+    return os.environ.get(name, "").strip() or default
+
+
+def env_bool(name: str, *, default: bool) -> bool:
+    """Return true or false; any other word is refused."""
+    value = env_text(name).lower()
+    if not value:
+        return default
+    if value not in _TRUE | _FALSE:
+        raise SettingError(f"{name} must be true or false.")
+    return value in _TRUE
+
+
+def env_number(name: str, default: float, *, low: float, high: float) -> float:
+    """Return a number between low and high, both included."""
+    value = env_text(name, str(default))
+    try:
+        number = float(value)
+    except ValueError:
+        raise SettingError(f"{name} must be a number from {low:g} to {high:g}.") from None
+    if not low <= number <= high:
+        raise SettingError(f"{name} must be a number from {low:g} to {high:g}.")
+    return number
+
+
+def env_whole(name: str, default: int, *, low: int, high: int) -> int:
+    """Return a whole number between low and high, both included."""
+    number = env_number(name, default, low=low, high=high)
+    if not number.is_integer():
+        raise SettingError(f"{name} must be a whole number from {low} to {high}.")
+    return int(number)
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    """Return the comma-separated entries, without empty ones."""
+    return [entry.strip() for entry in env_text(name, default).split(",") if entry.strip()]
+
+
+def env_word(name: str, default: str, words: Collection[str]) -> str:
+    """Return one of the words; any other is refused."""
+    word = env_text(name, default)
+    if word not in words:
+        raise SettingError(f"{name} must be one of {', '.join(words)}.")
+    return word
+
+
+def env_url(name: str, default: str, *, schemes: Collection[str]) -> str:
+    """Return an address that begins with one of the schemes, or an empty default."""
+    url = env_text(name, default)
+    if url and url.partition("://")[0] not in schemes:
+        raise SettingError(f"{name} must begin with {' or '.join(f'{s}://' for s in schemes)}.")
+    return url
+
+
+def env_zone(name: str, default: str) -> ZoneInfo:
+    """Return a time zone of the IANA database."""
+    key = env_text(name, default)
+    try:
+        return ZoneInfo(key)
+    except (KeyError, ValueError, OSError):
+        raise SettingError(f"{name} must name an IANA time zone, such as Europe/Paris.") from None
+
+
+def env_secret(name: str, *, at_least: int = 32) -> str:
+    """Return a secret from ``NAME`` or from the file that ``NAME_FILE`` points to.
+
+    A missing or short secret stops the start: there is no default that would let a hospital run
+    with a key that everybody knows.
+    """
+    value = env_text(name) or _read_secret_file(name)
+    if not value:
+        raise SettingError(f"{name} is not set (give it as {name} or in a file as {name}_FILE).")
+    if len(value) < at_least:
+        raise SettingError(f"{name} must have at least {at_least} characters.")
+    return value
+
+
+def _read_secret_file(name: str) -> str:
+    path = env_text(f"{name}_FILE")
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise SettingError(f"{name}_FILE names a file that cannot be read.") from None

@@ -1,0 +1,32 @@
+"""How gunicorn serves the API: threads, because a slow client must not hold up the others."""
+
+import os
+
+wsgi_app = "config.wsgi:application"
+bind = os.environ.get("BIND", "127.0.0.1:8000")
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_WORKERS", "2"))
+threads = int(os.environ.get("WEB_THREADS", "4"))
+timeout = 30
+graceful_timeout = 20
+keepalive = 5
+max_requests = 50_000
+max_requests_jitter = 5_000
+# Request lines would carry ids into the log; the service logs its own events.
+accesslog = None
+# The control socket's thread in the master does not survive a fork (gunicorn#3529).
+control_socket_disable = True
+
+
+def post_worker_init(_worker: object) -> None:
+    """Make the first patient's answer as quick as the next: check the model, read the rules.
+
+    This is the first moment after the fork; predicting any earlier would hang the worker.
+    """
+    from ml.service import TriagePredictionService
+    from triage_rules import evaluate
+    from triage_rules.case import TriageCase
+
+    case = TriageCase(chief_complaint="cough", age_years=40)
+    evaluate(case)
+    TriagePredictionService.instance().predict(case)

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# All tests: on SQLite without Redis, and again on PostgreSQL with Redis wherever both answer.
+# Arguments are handed to pytest. With TRIAGE_REQUIRE_SERVICES=1 a missing service is a failure.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+POSTGRES=${TEST_DATABASE_URL:-postgres://postgres@127.0.0.1:5432/postgres}
+REDIS=${TEST_REDIS_URL:-redis://127.0.0.1:6379/15}
+OUTPUT=var/log/test-services.log
+PROOF='^triage: database=postgresql [0-9].* redis=[0-9]'
+export DJANGO_SETTINGS_MODULE=tests.settings
+[ -z "${TRIAGE_DATA_DIR:-}" ] || export TRIAGE_DATA_DIR
+
+# unreachable: name each service that does not answer, or nothing.
+unreachable() {
+    "$PY" - "$POSTGRES" "$REDIS" <<'END'
+import sys
+
+import psycopg
+import redis
+
+try:
+    psycopg.connect(sys.argv[1], connect_timeout=3).close()
+except psycopg.Error:
+    print("PostgreSQL does not answer (TEST_DATABASE_URL)")
+try:
+    redis.Redis.from_url(sys.argv[2], socket_connect_timeout=3).ping()
+except (redis.RedisError, ValueError):
+    print("Redis does not answer (TEST_REDIS_URL)")
+END
+}
+
+begin 3
+environment
+development_environment
+
+FIRST=passed
+printf '\n=== Tests on SQLite, without Redis\n'
+env -u TEST_DATABASE_URL -u TEST_REDIS_URL "$PY" -m pytest "$@" || FIRST=FAILED
+
+MISSING=$(unreachable | paste -sd ';' - | sed 's/;/, and /')
+if [ -n "$MISSING" ]; then
+    SECOND="not run: $MISSING"
+    [ "${TRIAGE_REQUIRE_SERVICES:-}" != 1 ] || SECOND="FAILED, $MISSING"
+else
+    SECOND=passed
+    printf '\n=== Tests on PostgreSQL, with Redis\n'
+    TEST_DATABASE_URL=$POSTGRES TEST_REDIS_URL=$REDIS "$PY" -m pytest "$@" 2>&1 |
+        tee "$OUTPUT" || SECOND=FAILED
+    # What was used is what the connections themselves answered, not what was asked for.
+    USED=$(grep -m 1 -E "$PROOF" "$OUTPUT") || SECOND="FAILED, the run did not use both services"
+    SECOND="$SECOND${USED:+ ($USED)}"
+fi
+
+printf '\nOn SQLite, without Redis:    %s\n' "$FIRST"
+printf 'On PostgreSQL, with Redis:   %s\n' "$SECOND"
+case "$FIRST $SECOND" in *FAILED*) exit 1 ;; esac

@@ -1,0 +1,38 @@
+"""Starting up: the model is loaded here, once, in processes that serve."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class MlConfig(AppConfig):
+    """The model and the trial."""
+
+    name = "ml"
+    verbose_name = "Model and trial"
+
+    def ready(self) -> None:
+        """Build the singleton and, in a serving process, load the model from local disk.
+
+        No query, no thread and no prediction happens here, and nothing raises: a service without
+        its model answers by rules.
+        """
+        from django.conf import settings
+
+        from ml.service import TriagePredictionService, is_serving_process
+
+        post_migrate.connect(_open_default_experiment, sender=self)
+        service = TriagePredictionService.instance()
+        if is_serving_process(sys.argv, os.environ):
+            service.boot(settings.MODEL_STORE)
+
+
+def _open_default_experiment(**_: Any) -> None:
+    from ml.experiments import experiment_ensure_default
+
+    experiment_ensure_default()

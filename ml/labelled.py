@@ -1,0 +1,37 @@
+"""A case with its right answer, whether it was recorded or made up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from triage_rules.level import Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledCase:
+    """One request and what the right answer was.
+
+    Attributes
+    ----------
+    request
+        A body of the triage API.
+    level
+        The truth, on the four levels.
+    row_id
+        The row's id in its source.
+    scale
+        The scale the label was given on: ``ktas``, ``nhamcs`` or ``simulated``.
+    original_level
+        The label as given, 1 to 5; None where the source has four levels.
+    nurse_level
+        What the triage nurse answered; None where the source does not say.
+    """
+
+    request: Mapping[str, Any]
+    level: Level
+    row_id: str
+    scale: str
+    original_level: int | None = None
+    nurse_level: Level | None = None

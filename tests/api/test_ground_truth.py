@@ -1,0 +1,143 @@
+"""What was right is reported once, repeated harmlessly, and disputed in the open."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from monitoring.encryption import decrypt
+from monitoring.models import GroundTruth, MLPredictionLog
+from tests.conftest import client_of
+
+LABEL = {"level": "soon", "source": "clinician", "saw_prediction": True}
+
+
+def url_of(prediction_id: Any) -> str:
+    return f"/api/v1/predictions/{prediction_id}/ground-truth/"
+
+
+@pytest.fixture
+def prediction(api: Any, sore_throat: dict[str, Any]) -> MLPredictionLog:
+    """A decision that the frontend asked for."""
+    api.send(sore_throat)
+    return MLPredictionLog.objects.get()
+
+
+@pytest.mark.django_db
+def test_it_works(api: Any, prediction: MLPredictionLog) -> None:
+    response = api.send(LABEL, path=url_of(prediction.id))
+
+    prediction.refresh_from_db()
+    label = GroundTruth.objects.get()
+    assert response.status_code == 201
+    assert response.json()["ground_truth"] == "soon"
+    assert prediction.get_ground_truth_display() == "soon"
+    assert prediction.ground_truth_at is not None
+    assert (label.author.username, label.source, label.saw_prediction) == (
+        "frontend", "clinician", True,
+    )  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_a_repeat_changes_nothing(api: Any, prediction: MLPredictionLog) -> None:
+    api.send(LABEL, path=url_of(prediction.id))
+    response = api.send(LABEL, path=url_of(prediction.id))
+
+    assert (response.status_code, response.json()["state"]) == (200, "accepted")
+    assert GroundTruth.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_conflict_is_kept_and_nothing_counts_until_it_is_reviewed(
+    api: Any, prediction: MLPredictionLog, reviewer: User
+) -> None:
+    api.send(LABEL, path=url_of(prediction.id))
+    response = client_of(reviewer).send(LABEL | {"level": "urgent"}, path=url_of(prediction.id))
+
+    prediction.refresh_from_db()
+    assert (response.json()["state"], response.json()["ground_truth"]) == ("conflict", None)
+    assert (prediction.ground_truth, prediction.ground_truth_at) == (None, None)
+    assert set(GroundTruth.objects.values_list("state", flat=True)) == {"conflict"}
+
+
+@pytest.mark.django_db
+def test_a_second_opinion_that_agrees_is_a_row_of_its_own(
+    api: Any, prediction: MLPredictionLog, reviewer: User
+) -> None:
+    api.send(LABEL, path=url_of(prediction.id))
+    client_of(reviewer).send(LABEL, path=url_of(prediction.id))
+
+    assert GroundTruth.objects.filter(state="accepted").count() == 2
+
+
+@pytest.mark.django_db
+def test_a_five_level_label_keeps_its_original(api: Any, prediction: MLPredictionLog) -> None:
+    body = {"scale": "ktas", "original_level": 2, "source": "import"}
+
+    response = api.send(body, path=url_of(prediction.id))
+
+    label = GroundTruth.objects.get()
+    assert response.json()["level"] == "emergency"
+    assert (label.scale, label.original_level) == ("ktas", 2)
+
+
+@pytest.mark.django_db
+def test_a_note_is_stored_encrypted(api: Any, prediction: MLPredictionLog) -> None:
+    api.send(LABEL | {"note": "CANARY"}, path=url_of(prediction.id))
+
+    token = bytes(GroundTruth.objects.get().note_encrypted)
+    assert b"CANARY" not in token
+    assert decrypt(token) == "CANARY"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"source": "clinician"}, "/level"),
+        ({"level": "low", "source": "clinician"}, "/level"),
+        ({"level": "soon"}, "/source"),
+        ({"level": "soon", "source": "guess"}, "/source"),
+        ({"scale": "ktas", "source": "import"}, "/original_level"),
+        ({"original_level": 3, "source": "import"}, "/scale"),
+        ({"scale": "ktas", "original_level": 6, "source": "import"}, "/original_level"),
+        ({"level": "soon", "scale": "esi", "original_level": 1, "source": "import"}, "/level"),
+        ({"level": "soon", "source": "import", "saw_prediction": "no"}, "/saw_prediction"),
+        ({"level": "soon", "source": "import", "note": "x" * 2_001}, "/note"),
+        ({"level": "soon", "source": "import", "author": "me"}, "/author"),
+    ],
+)
+def test_a_label_that_cannot_be_used_is_named(
+    body: dict[str, Any], pointer: str, api: Any, prediction: MLPredictionLog
+) -> None:
+    response = api.send(body, path=url_of(prediction.id))
+
+    assert response.status_code == 400
+    assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
+    assert not GroundTruth.objects.exists()
+
+
+@pytest.mark.django_db
+def test_no_such_prediction_is_a_404(api: Any) -> None:
+    response = api.send(LABEL, path=url_of(uuid.uuid4()))
+
+    assert response.status_code == 404
+    assert response["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.django_db
+def test_anothers_prediction_looks_like_none(prediction: MLPredictionLog) -> None:
+    stranger = client_of(User.objects.create_user("stranger"))
+
+    response = stranger.send(LABEL, path=url_of(prediction.id))
+
+    assert response.status_code == 404
+    assert not GroundTruth.objects.exists()
+
+
+@pytest.mark.django_db
+def test_without_a_token_nothing_is_labelled(anonymous: Any, prediction: MLPredictionLog) -> None:
+    assert anonymous.send(LABEL, path=url_of(prediction.id)).status_code == 401

@@ -1,0 +1,213 @@
+"""Named people, their tokens, and the service with and without its model."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from knox.models import AuthToken
+
+from ml.artefacts import TrainedModel, point_to, save
+from ml.service import TriagePredictionService
+from ml.simulator import simulate
+from ml.training import train
+
+TRIAGE_URL = "/api/v1/triage/"
+
+_SLOW_CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+hypothesis_settings.register_profile(
+    "default", max_examples=50, deadline=None, suppress_health_check=_SLOW_CHECKS
+)
+hypothesis_settings.register_profile(
+    "nightly", max_examples=10_000, deadline=None, suppress_health_check=_SLOW_CHECKS
+)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_report_header() -> str:
+    """Say which real services the run uses, as they answer themselves."""
+    return f"triage: database={_database()} redis={_redis()}"
+
+
+def _database() -> str:
+    from django.conf import settings
+
+    if "sqlite" in settings.DATABASES["default"]["ENGINE"]:
+        return "sqlite"
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        version = cursor.fetchone()[0]
+    connection.close()
+    return f"postgresql {version}"
+
+
+def _redis() -> str:
+    from django.conf import settings
+
+    if not settings.REDIS_URL:
+        return "none"
+    import redis
+
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        return str(client.info("server")["redis_version"])
+
+
+@pytest.fixture
+def chest_pain() -> dict[str, Any]:
+    """A man of 57 whose words and age make an acute coronary syndrome possible."""
+    return {
+        "patient_id": "p-123",
+        "encounter_id": "e-9",
+        "triage_log_id": "T-2026-00017",
+        "site": "main",
+        "patient_age": 57,
+        "sex": "male",
+        "urgency": "soon",
+        "arrival_mode": "walk_in",
+        "injury": False,
+        "reported_by": "patient",
+        "symptoms_data": {
+            "chief_complaint": "chest pain radiating to left arm",
+            "description": "since an hour, sweating",
+            "symptoms": [{"name": "nausea", "present": True, "severity": "moderate"}],
+        },
+        "vitals": {
+            "heart_rate": 104,
+            "respiratory_rate": 20,
+            "spo2": 96,
+            "systolic_bp": 142,
+            "diastolic_bp": 88,
+            "temperature_c": 36.9,
+            "consciousness": "A",
+            "pain_score": 7,
+        },
+        "medical_history": ["hypertension"],
+        "medications": ["apixaban"],
+    }
+
+
+@pytest.fixture
+def sore_throat() -> dict[str, Any]:
+    """A woman of 30 with a sore throat and normal vital signs."""
+    return {
+        "patient_id": "p-7",
+        "patient_age": 30,
+        "sex": "female",
+        "symptoms_data": {"chief_complaint": "sore throat"},
+        "vitals": {
+            "heart_rate": 72,
+            "respiratory_rate": 14,
+            "spo2": 99,
+            "on_oxygen": False,
+            "systolic_bp": 122,
+            "diastolic_bp": 78,
+            "temperature_c": 36.8,
+            "consciousness": "A",
+        },
+    }
+
+
+@pytest.fixture
+def frontend(db: None) -> User:
+    """The account of the web frontend."""
+    return User.objects.create_user("frontend")
+
+
+@pytest.fixture
+def reviewer(db: None) -> User:
+    """A clinician who may read the record and say what was right."""
+    user = User.objects.create_user("reviewer", password="correct horse battery", is_staff=True)
+    user.user_permissions.set(
+        Permission.objects.filter(
+            codename__in=["view_mlpredictionlog", "view_groundtruth", "add_groundtruth"]
+        )
+    )
+    return user
+
+
+class ApiClient(Client):
+    """A test client that sends JSON and, once told who it is, a token."""
+
+    def send(self, body: Any, *, path: str = TRIAGE_URL, **extra: Any) -> Any:
+        """Post a body as JSON."""
+        return self.post(path, json.dumps(body), content_type="application/json", **extra)
+
+    def send_raw(self, body: bytes, *, content_type: str = "application/json", **extra: Any) -> Any:
+        """Post bytes as they are."""
+        return self.generic("POST", TRIAGE_URL, body, content_type=content_type, **extra)
+
+
+@pytest.fixture
+def anonymous() -> ApiClient:
+    """Somebody without a token."""
+    return ApiClient(raise_request_exception=False)
+
+
+def client_of(user: User) -> ApiClient:
+    """Return a client with a fresh token of the user."""
+    _, token = AuthToken.objects.create(user)
+    return ApiClient(raise_request_exception=False, headers={"authorization": f"Token {token}"})
+
+
+@pytest.fixture
+def api(frontend: User) -> ApiClient:
+    """The frontend, with its token."""
+    return client_of(frontend)
+
+
+@pytest.fixture(autouse=True)
+def service(monkeypatch: pytest.MonkeyPatch) -> TriagePredictionService:
+    """The prediction service of this process, without a model unless a test loads one."""
+    service = TriagePredictionService()
+    monkeypatch.setattr(TriagePredictionService, "_instance", service)
+    return service
+
+
+@pytest.fixture(scope="session")
+def trained() -> TrainedModel:
+    """A small model, fresh from training on simulated patients."""
+    return train(simulate(1_500, seed=11), seed=11, dataset="synthetic", synthetic=True)
+
+
+@pytest.fixture(scope="session")
+def model_store(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model store whose pointer names that model. Not to be changed by tests."""
+    store = tmp_path_factory.mktemp("models")
+    point_to(store, save(trained, store))
+    return store
+
+
+@pytest.fixture
+def with_model(service: TriagePredictionService, model_store: Path) -> TriagePredictionService:
+    """The prediction service with a small trained model."""
+    service.boot(model_store)
+    assert service.mode == "full", service.load_error
+    return service
+
+
+@pytest.fixture
+def changed() -> Any:
+    """Return a function that copies a body with one field set or, with ``...``, removed."""
+
+    def change(body: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+        result = copy.deepcopy(body)
+        *parents, leaf = path.split("/")
+        target = result
+        for parent in parents:
+            target = target[int(parent)] if isinstance(target, list) else target[parent]
+        if value is ...:
+            del target[leaf]
+        else:
+            target[leaf] = value
+        return result
+
+    return change

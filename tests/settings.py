@@ -1,0 +1,31 @@
+"""Settings of the tests: real ones, with keys of their own and cheap passwords.
+
+``DATABASE_URL`` and ``REDIS_URL`` come from ``TEST_DATABASE_URL`` and ``TEST_REDIS_URL``; without
+them the tests run on SQLite and without Redis, the embedded default.
+"""
+
+import os
+import tempfile
+
+os.environ.update(
+    DATABASE_URL=os.environ.get("TEST_DATABASE_URL", ""),
+    REDIS_URL=os.environ.get("TEST_REDIS_URL", ""),
+    DJANGO_DEBUG="false",
+    SECURE_SSL_REDIRECT="false",
+    DJANGO_SECRET_KEY="test-" + "s" * 40,
+    PATIENT_ID_KEY="test-" + "p" * 40,
+    ASSIGNMENT_KEY="test-" + "a" * 40,
+    INTAKE_KEYS="dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtMTI=",
+    MODEL_STORE=tempfile.mkdtemp(prefix="triage-models-"),
+    TRIAGE_LOAD="never",
+    ALERT_EMAILS="on-call@hospital.example",
+    LOG_LEVEL="WARNING",
+)
+
+from config.settings import *  # noqa: F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+if not os.environ["DATABASE_URL"]:
+    # A real file, as in service: SQLite in memory locks differently.
+    DATABASES["default"]["TEST"] = {"NAME": f"{tempfile.mkdtemp(prefix='triage-db-')}/test.sqlite3"}  # noqa: F405

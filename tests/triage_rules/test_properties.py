@@ -1,0 +1,156 @@
+"""What holds for every patient: rules only raise, and nothing but the patient counts."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests.triage_rules.patients import NORMAL, table
+from triage_rules import evaluate
+from triage_rules.case import (
+    VITAL_RANGES,
+    Consciousness,
+    Pregnancy,
+    ReportedBy,
+    Symptom,
+    SymptomSeverity,
+    TriageCase,
+    Vitals,
+)
+from triage_rules.level import Level
+
+few = hypothesis_settings(max_examples=100, deadline=None)
+
+FLAGS = ("RF01", "RF03", "RF04", "RF06", "RF07", "RF10", "RF12", "RF13", "RF20", "RF30", "RF31")
+POSITIVE = sorted({words for flag in FLAGS for words in table(f"flags/{flag}")["emergency"]})
+PLAIN = table("benign")["complaints"]
+
+
+def number(name):
+    limits = VITAL_RANGES[name]
+    if limits.whole:
+        return st.integers(int(limits.low), int(limits.high))
+    return st.floats(limits.low, limits.high, allow_nan=False)
+
+
+vitals = st.builds(
+    Vitals,
+    **{name: st.none() | number(name) for name in VITAL_RANGES},
+    spo2_scale=st.sampled_from([1, 2]),
+    on_oxygen=st.none() | st.booleans(),
+    consciousness=st.none() | st.sampled_from(Consciousness),
+)
+words = st.sampled_from(POSITIVE + PLAIN) | st.text(max_size=80)
+symptoms = st.builds(
+    Symptom,
+    name=words,
+    present=st.booleans(),
+    severity=st.none() | st.sampled_from(SymptomSeverity),
+    duration_hours=st.none() | st.floats(0, 1000),
+)
+cases = st.builds(
+    TriageCase,
+    chief_complaint=words.filter(bool),
+    description=words,
+    age_years=st.floats(0, 125),
+    symptoms=st.lists(symptoms, max_size=4).map(tuple),
+    vitals=vitals,
+    pregnancy=st.sampled_from(Pregnancy),
+    urgency=st.none() | st.sampled_from(Level),
+    severity_score=st.none() | st.floats(0, 100),
+    injury=st.none() | st.booleans(),
+    reported_by=st.none() | st.sampled_from(ReportedBy),
+    medical_history=st.lists(words, max_size=3).map(tuple),
+    medications=st.lists(words, max_size=3).map(tuple),
+)
+
+
+def assert_not_lower(before, after):
+    assert after.level >= before.level
+    assert after.floor >= before.floor
+
+
+@few
+@given(cases)
+def test_no_input_raises_and_the_level_keeps_the_floor(case):
+    verdict = evaluate(case)
+
+    assert verdict.level >= verdict.floor
+    assert 0 <= verdict.severity_score <= 100
+
+
+@few
+@given(cases, st.sampled_from([*VITAL_RANGES, "on_oxygen", "consciousness"]))
+def test_a_missing_value_never_lowers_what_a_normal_one_gave(case, name):
+    normal = replace(case, vitals=replace(case.vitals, **{name: getattr(NORMAL, name)}))
+    missing = replace(case, vitals=replace(case.vitals, **{name: None}))
+
+    assert_not_lower(evaluate(normal), evaluate(missing))
+
+
+@few
+@given(cases, st.sampled_from(POSITIVE))
+def test_one_more_finding_never_lowers(case, finding):
+    more = replace(case, symptoms=(*case.symptoms, Symptom(name=finding)))
+
+    assert_not_lower(evaluate(case), evaluate(more))
+
+
+WORSE = [
+    ("respiratory_rate", [16, 21, 25, 30, 50]),
+    ("respiratory_rate", [16, 11, 8, 4]),
+    ("spo2", [98, 95, 93, 91, 89, 70]),
+    ("systolic_bp", [124, 110, 100, 90, 70]),
+    ("systolic_bp", [124, 219, 220]),
+    ("heart_rate", [72, 100, 111, 131, 180]),
+    ("heart_rate", [72, 50, 40, 20]),
+    ("temperature_c", [36.8, 38.1, 39.1]),
+    ("temperature_c", [36.8, 36.0, 35.0]),
+    ("consciousness", ["A", "C", "V", "P", "U"]),
+]
+
+
+@few
+@given(cases, st.sampled_from(WORSE), st.data())
+def test_a_worse_vital_sign_never_lowers(case, direction, data):
+    name, steps = direction
+    at = data.draw(st.integers(0, len(steps) - 2))
+    scale_1 = replace(case.vitals, spo2_scale=1, gcs=None)
+    better, worse = (
+        replace(case, vitals=replace(scale_1, **{name: _value(name, step)}))
+        for step in steps[at : at + 2]
+    )
+
+    assert_not_lower(evaluate(better), evaluate(worse))
+
+
+def _value(name, step):
+    return Consciousness(step) if name == "consciousness" else step
+
+
+@few
+@given(cases, st.randoms(use_true_random=False))
+def test_the_order_of_lists_changes_nothing(case, random):
+    shuffled = replace(
+        case,
+        symptoms=tuple(random.sample(case.symptoms, len(case.symptoms))),
+        medical_history=tuple(random.sample(case.medical_history, len(case.medical_history))),
+        medications=tuple(random.sample(case.medications, len(case.medications))),
+    )
+
+    assert _judgement(evaluate(case)) == _judgement(evaluate(shuffled))
+
+
+@pytest.mark.parametrize("says", [*POSITIVE, *PLAIN])
+def test_letter_case_and_spaces_change_nothing(says):
+    plain = TriageCase(chief_complaint=says, age_years=50)
+    loud = replace(plain, chief_complaint="  " + says.upper().replace(" ", "   ") + " ")
+
+    assert _judgement(evaluate(plain)) == _judgement(evaluate(loud))
+
+
+def _judgement(verdict):
+    flags = {(flag.id, flag.floor, flag.immediate) for flag in verdict.red_flags}
+    return verdict.level, verdict.floor, flags, verdict.needs_human

@@ -1,0 +1,40 @@
+"""Airway: RF01 and RF03."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from triage_rules.level import Level
+from triage_rules.rule import Evidence, Patient, both, rule
+
+SINCE = date(2025, 1, 1)
+
+
+@rule(
+    id="RF01",
+    name="Arrest or not breathing",
+    floor=Level.EMERGENCY,
+    immediate=True,
+    source="ESI-informed step A; SATS; MTS",
+    since=SINCE,
+)
+def not_breathing_or_no_pulse(patient: Patient) -> Evidence:
+    """No pulse, not breathing, agonal, or blue and unresponsive."""
+    blue_and_unresponsive = both(patient.says("blue_colour"), patient.says("unresponsive"))
+    return patient.says("no_pulse", "not_breathing", "gone_blue") or blue_and_unresponsive
+
+
+@rule(
+    id="RF03",
+    name="Airway threat",
+    floor=Level.EMERGENCY,
+    immediate=True,
+    source="ESI-informed, edition 5, ENT; CTAS 2; MTS",
+    since=SINCE,
+    possible=False,
+)
+def threatened_airway(patient: Patient) -> Evidence:
+    """Stridor, drooling, saliva not swallowed, choking now, muffled voice, swollen throat."""
+    return patient.says(
+        "stridor", "drooling", "cannot_swallow", "choking", "muffled_voice", "throat_swelling"
+    )

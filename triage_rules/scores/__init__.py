@@ -1,0 +1,1 @@
+"""Published scores, each with its missing parameters named."""

@@ -1,0 +1,143 @@
+"""From what was written to the words that are read, each remembering where it stood.
+
+The normal form is an input of models, so it has versions: ``normalise(text, version=1)``.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+CURRENT_VERSION = 1
+
+_APOSTROPHES = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u02bc\u00b4\u201b`", "'")
+    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
+)
+_PIECE = re.compile(r"\S+|\n")
+_WORD = re.compile(r"\d+(?:[.,]\d+)?(?:/\d+(?:\.\d+)?)?|[^\W\d_]+(?:'[^\W\d_]+)?|\d+|[^\w\s]")
+_ONLY_LETTERS = re.compile(r"[a-z]+")
+_DOUBT_MARK = re.compile(r"^[(\[\"']*\?+(?=\w)")
+_REPEATED_MARK = re.compile(r"([^\w\s])\1+")
+_REPEATED_LETTER = re.compile(r"([a-z])\1{2,}")
+_CLOSED_UP = re.compile(r" (?=[,.;:!?])")
+_SILENT = frozenset({"Mn", "Me", "Cf"})
+_JOINERS = frozenset("-/_")
+_MEANT_TRIPLES = frozenset({"aaa", "iii", "xxx"})
+
+
+class Word(NamedTuple):
+    """One word of the normal form and the stretch of the original it came from."""
+
+    text: str
+    start: int
+    end: int
+
+
+def normalise(text: str, version: int = CURRENT_VERSION) -> str:
+    """Return the normal form of ``text``: lower case, no accents, shorthand written out.
+
+    Examples
+    --------
+    >>> normalise("C/O  CP, no SOB")
+    'complains of chest pain, no shortness of breath'
+    """
+    joined = " ".join(word.text for word in words_of(text, version))
+    return _CLOSED_UP.sub("", joined)
+
+
+def words_of(text: str, version: int = CURRENT_VERSION) -> tuple[Word, ...]:
+    """Return the words and marks of ``text`` in order; a line break reads as a full stop."""
+    return tuple(
+        Word(written, piece.start(), piece.end())
+        for piece in _PIECE.finditer(text)
+        for written in _written_out(piece.group(), version)
+    )
+
+
+def reads_as_latin(text: str) -> bool:
+    """Whether at least half of the letters are of the Latin script (true without letters)."""
+    if text.isascii():
+        return True
+    letters = [character for character in text if character.isalpha()]
+    latin = sum(character.isascii() or _is_latin(character) for character in letters)
+    return latin * 2 >= len(letters)
+
+
+@lru_cache(maxsize=4096)
+def _is_latin(character: str) -> bool:
+    plain = unicodedata.normalize("NFKC", character)
+    return unicodedata.name(plain[0], "").startswith("LATIN")
+
+
+@lru_cache(maxsize=16384)
+def _written_out(piece: str, version: int) -> tuple[str, ...]:
+    if piece == "\n":
+        return (".",)
+    plain = _REPEATED_MARK.sub(r"\1", _plain(piece))
+    return tuple(_expanded(_DOUBT_MARK.sub("possible ", plain), _shorthand(version)))
+
+
+def _plain(piece: str) -> str:
+    folded = unicodedata.normalize("NFKC", piece).casefold().translate(_APOSTROPHES)
+    if folded.isascii():
+        return folded
+    apart = unicodedata.normalize("NFKD", folded)
+    return "".join(mark for mark in apart if unicodedata.category(mark) not in _SILENT)
+
+
+def _expanded(plain: str, shorthand: dict[str, Any]) -> Iterator[str]:
+    if plain == "-":
+        yield plain
+        return
+    if plain in shorthand["dotted"]:
+        yield shorthand["dotted"][plain]
+        return
+    if plain in shorthand["whole"]:
+        yield from shorthand["whole"][plain].split()
+        return
+    bare = plain.rstrip(",.;:!?)")
+    if bare != plain and bare in shorthand["whole"]:
+        yield from shorthand["whole"][bare].split()
+        plain = plain[len(bare) :]
+    for found in _WORD.findall(plain):
+        yield from _one_word(found, shorthand)
+
+
+def _one_word(found: str, shorthand: dict[str, Any]) -> Iterator[str]:
+    if found in _JOINERS:
+        return
+    if found in shorthand["contraction"]:
+        yield from shorthand["contraction"][found].split()
+    elif "'" in found[1:]:
+        yield from _without_apostrophe(found, shorthand).split()
+    else:
+        word = _without_repeats(found)
+        word = shorthand["spelling"].get(word, word)
+        yield from shorthand["word"].get(word, word).split()
+
+
+def _without_apostrophe(found: str, shorthand: dict[str, Any]) -> str:
+    for ending, written in shorthand["apostrophe"].items():
+        if found.endswith(ending):
+            return found.removesuffix(ending) + str(written)
+    return found.replace("'", "")
+
+
+def _without_repeats(found: str) -> str:
+    if found in _MEANT_TRIPLES or not _ONLY_LETTERS.fullmatch(found):
+        return found
+    return _REPEATED_LETTER.sub(r"\1", found)
+
+
+@cache
+def _shorthand(version: int) -> dict[str, Any]:
+    path = Path(__file__).parent / f"shorthand-{version}.toml"
+    if not path.is_file():
+        raise ValueError(f"no normaliser version {version!r}; expected {CURRENT_VERSION} or older")
+    return tomllib.loads(path.read_text(encoding="utf-8"))
