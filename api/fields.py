@@ -69,10 +69,6 @@ class NumberField(serializers.Field[Any, Any, Any, Any]):
             )
         return int(data) if self.limits.whole else data
 
-    def to_representation(self, value: float) -> float:
-        """Return the number."""
-        return value
-
 
 class TemperatureField(NumberField):
     """Degrees Celsius; a value that looks like Fahrenheit is asked about, never converted."""
@@ -96,10 +92,6 @@ class FlagField(serializers.Field[Any, Any, Any, Any]):
         if not isinstance(data, bool):
             self.fail("not_a_boolean")
         return bool(data)
-
-    def to_representation(self, value: bool) -> bool:
-        """Return the boolean."""
-        return value
 
 
 class TextField(serializers.Field[Any, Any, Any, Any]):
@@ -127,10 +119,6 @@ class TextField(serializers.Field[Any, Any, Any, Any]):
             self.fail("too_long", longest=self.longest)
         return str(data)
 
-    def to_representation(self, value: str) -> str:
-        """Return the text."""
-        return value
-
 
 class CodeField(TextField):
     """A code of letters, digits, dot, underscore and hyphen."""
@@ -157,7 +145,3 @@ class WordField(serializers.Field[Any, Any, Any, Any]):
         if not isinstance(data, str) or data not in self.words:
             self.fail("not_a_choice", words=", ".join(self.words))
         return str(data)
-
-    def to_representation(self, value: str) -> str:
-        """Return the word."""
-        return value
