@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -67,10 +68,19 @@ def env_word(name: str, default: str, words: Collection[str]) -> str:
 
 
 def env_url(name: str, default: str, *, schemes: Collection[str]) -> str:
-    """Return an address that begins with one of the schemes, or an empty default."""
-    url = env_text(name, default)
+    """Return an address that begins with one of the schemes, or an empty default.
+
+    It may hold a password, so it may lie in the file that ``NAME_FILE`` points to.
+    """
+    url = env_text(name) or _read_secret_file(name) or default
     if url and url.partition("://")[0] not in schemes:
         raise SettingError(f"{name} must begin with {' or '.join(f'{s}://' for s in schemes)}.")
+    try:
+        urlsplit(url).port  # noqa: B018 - reading it is the check.
+    except ValueError:
+        raise SettingError(
+            f"{name} must be an address; special characters in a password are written as %XX."
+        ) from None
     return url
 
 

@@ -1,12 +1,12 @@
 """How gunicorn serves the API: threads, because a slow client must not hold up the others."""
 
-import os
+from config.env import env_text, env_whole
 
 wsgi_app = "config.wsgi:application"
-bind = os.environ.get("BIND", "127.0.0.1:8000")
+bind = env_text("BIND", "127.0.0.1:8000")
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_WORKERS", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+workers = env_whole("WEB_WORKERS", 2, low=1, high=256)
+threads = env_whole("WEB_THREADS", 4, low=1, high=256)
 timeout = 30
 graceful_timeout = 20
 keepalive = 5

@@ -130,6 +130,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"] |= {
+        # An answer is given when its own row is committed, not when a whole request is.
+        "ATOMIC_REQUESTS": False,
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"connect_timeout": 2, **DATABASES["default"].get("OPTIONS", {})},
@@ -176,12 +178,16 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.negotiation.AlwaysJSON",
     "EXCEPTION_HANDLER": "api.errors.problem_response",
     "UNAUTHENTICATED_USER": None,
+    # A key that no request can hold, since the parser refuses NUL.
+    "NON_FIELD_ERRORS_KEY": "\x00",
 }
 REST_KNOX = {"TOKEN_TTL": timedelta(days=90), "AUTH_HEADER_PREFIX": "Token"}
 # The parser refuses a larger body before it is read; see api.parsers.
 MAX_BODY_BYTES = 64 * 1024
 
 # --- triage ---------------------------------------------------------------------------------------
+# Read by ml.service where it decides whether to load the model at start-up.
+env_word("TRIAGE_LOAD", "", ("", "always", "lazy", "never"))
 MODEL_STORE = Path(env_text("MODEL_STORE", str(VAR_DIR / "models")))
 PATIENT_ID_KEY = env_secret("PATIENT_ID_KEY").encode()
 ASSIGNMENT_KEY = env_secret("ASSIGNMENT_KEY").encode()
@@ -191,7 +197,8 @@ try:
         Fernet(_key)
 except ValueError:
     raise SettingError("INTAKE_KEYS must be comma-separated Fernet keys.") from None
-if len({SECRET_KEY.encode(), PATIENT_ID_KEY, ASSIGNMENT_KEY, *map(str.encode, INTAKE_KEYS)}) < 4:
+_KEYS = [SECRET_KEY.encode(), PATIENT_ID_KEY, ASSIGNMENT_KEY, *map(str.encode, INTAKE_KEYS)]
+if len(set(_KEYS)) < len(_KEYS):
     raise SettingError(
         "DJANGO_SECRET_KEY, PATIENT_ID_KEY, ASSIGNMENT_KEY and INTAKE_KEYS must all differ."
     )

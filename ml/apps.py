@@ -32,7 +32,12 @@ class MlConfig(AppConfig):
             service.boot(settings.MODEL_STORE)
 
 
-def _open_default_experiment(**_: Any) -> None:
-    from ml.experiments import experiment_ensure_default
+def _open_default_experiment(*, using: str, **_: Any) -> None:
+    from django.db import connections
 
-    experiment_ensure_default()
+    from ml.experiments import experiment_ensure_default
+    from ml.models import Phase
+
+    # The signal also comes when only other apps were migrated, or this one was taken back.
+    if Phase._meta.db_table in connections[using].introspection.table_names():
+        experiment_ensure_default()

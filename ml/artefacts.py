@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ GOLDEN_TOLERANCE = 1e-9
 MAX_CONTRIBUTIONS = 5
 LEVEL_LABELS = [level.label for level in Level]
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "joblib")
+
+_VERSION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 CostMatrix = tuple[tuple[float, ...], ...]
 
@@ -193,8 +196,8 @@ def current_version(store: Path) -> str | None:
     except FileNotFoundError:
         return None
     version = _json(content, name=POINTER).get("version")
-    # A name with a separator would lead out of the store.
-    if not isinstance(version, str) or not version or Path(version).name != version:
+    # A name with a separator would lead out of the store; a longer one would not fit its row.
+    if not isinstance(version, str) or not _VERSION_NAME.fullmatch(version):
         raise ArtefactError(f"{POINTER} names no model version.")
     return version
 

@@ -96,9 +96,15 @@ class TriagePredictionService:
         with self._lock:
             if self._is_checked:
                 return
-            if not self._is_booted and _may_load(os.environ):
-                self._boot(_store())
+            if not self._is_booted:
+                self._boot_late()
             self._check()
+
+    def _boot_late(self) -> None:
+        if os.environ.get(LOAD_VARIABLE) == "never":
+            self._load_error = f"{LOAD_VARIABLE} is never, so no model is loaded."
+        else:
+            self._boot(_store())
 
     def _boot(self, store: Path) -> None:
         self._is_booted = True
@@ -152,15 +158,13 @@ def is_serving_process(argv: Sequence[str], environ: Mapping[str, str]) -> bool:
     wish = environ.get(LOAD_VARIABLE, "")
     if wish:
         return wish == "always"
-    if Path(argv[0] if argv else "").name in _SERVERS:
+    program = Path(argv[0] if argv else "")
+    # "python -m gunicorn" runs gunicorn/__main__.py.
+    if program.name in _SERVERS or program.parent.name in _SERVERS:
         return True
     if "runserver" in argv[1:2]:
         return environ.get("RUN_MAIN") == "true" or "--noreload" in argv
     return False
-
-
-def _may_load(environ: Mapping[str, str]) -> bool:
-    return environ.get(LOAD_VARIABLE) != "never"
 
 
 def _load_current(store: Path) -> LoadedModel:

@@ -89,13 +89,15 @@ class AccuracyResult:
 
 
 def day_to_check(*, now: datetime) -> date:
-    """Return the newest local day that is over and whose labels had time to come in."""
-    days_back = max(settings.LABEL_MATURITY_DAYS, 1)
-    return now.astimezone(settings.SITE_TIME_ZONE).date() - timedelta(days=days_back)
+    """Return the newest local day whose last answer is ``LABEL_MATURITY_DAYS`` days old."""
+    today = now.astimezone(settings.SITE_TIME_ZONE).date()
+    return today - timedelta(days=settings.LABEL_MATURITY_DAYS + 1)
 
 
 def accuracy_check(day: date, *, now: datetime) -> AccuracyResult:
-    """Check one local day, store the result in its one row, and raise the alert it calls for.
+    """Check one local day, store the result in its one row, and record the alert it calls for.
+
+    The alert is not sent here: ``alerts_deliver_pending`` does that, once all is stored.
 
     In the order taken:
 
@@ -112,7 +114,13 @@ def accuracy_check(day: date, *, now: datetime) -> AccuracyResult:
     )
     log.info("accuracy_checked", day=str(day), status=result.status, **result.overall.as_dict())
     if result.status is MonitoringRun.Status.BELOW_THRESHOLD:
-        alert_raise(policy=POLICY, day=day, severity=_severity(result), message=_message(result))
+        alert_raise(
+            policy=POLICY,
+            day=day,
+            severity=_severity(result),
+            message=_message(result),
+            provisional=result.provisional,
+        )
     return result
 
 

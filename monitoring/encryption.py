@@ -13,7 +13,7 @@ def encrypt(text: str) -> bytes:
 
 def decrypt(token: bytes) -> str:
     """Return the text of a token made by ``encrypt``."""
-    return _cipher().decrypt(bytes(token)).decode() if token else ""
+    return _cipher().decrypt(token).decode() if token else ""
 
 
 def _cipher() -> MultiFernet:

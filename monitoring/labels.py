@@ -32,6 +32,7 @@ class LabelState(TextChoices):
 
     ACCEPTED = "accepted"
     CONFLICT = "conflict"
+    SETTLED = "settled"
     SUPERSEDED = "superseded"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -37,6 +38,12 @@ class AppendOnlyQuerySet(models.QuerySet[Any]):
             raise AppendOnlyError(f"{self.model.__name__} keeps {', '.join(sorted(frozen))} as is")
         return super().update(**values)
 
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """Add rows; turning a conflict into an update is refused."""
+        if kwargs.get("update_conflicts"):
+            raise AppendOnlyError(f"{self.model.__name__} rows are not updated")
+        return super().bulk_create(objs, *args, **kwargs)
+
     def delete(self) -> NoReturn:
         """Refuse: rows leave by the retention job only."""
         raise AppendOnlyError(f"{self.model.__name__} rows are not deleted")
@@ -51,6 +58,8 @@ class AppendOnlyModel(models.Model):
 
     class Meta:
         abstract = True
+        # Django's own plain manager would let related objects rewrite history.
+        base_manager_name = "objects"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Insert; a second save is refused."""
@@ -89,6 +98,7 @@ class MLPredictionLog(AppendOnlyModel):
         "arm", max_length=8, blank=True, choices=[("", "none"), *_choices(Decider)]
     )
 
+    decider = models.CharField(max_length=8, choices=_choices(Decider))
     method = models.CharField(max_length=16, choices=_choices(Method))
     prediction = models.PositiveSmallIntegerField("level", choices=LEVEL_CHOICES)
     confidence = models.FloatField()
@@ -132,7 +142,7 @@ class MLPredictionLog(AppendOnlyModel):
     ground_truth = models.PositiveSmallIntegerField(null=True, choices=LEVEL_CHOICES)
     ground_truth_at = models.DateTimeField(null=True)
 
-    class Meta:
+    class Meta(AppendOnlyModel.Meta):
         verbose_name = "prediction"
         ordering = ("-id",)
         constraints = [
@@ -185,7 +195,7 @@ class GroundTruth(AppendOnlyModel):
     state = models.CharField(max_length=16, choices=LabelState.choices)
     note_encrypted = models.BinaryField(default=bytes)
 
-    class Meta:
+    class Meta(AppendOnlyModel.Meta):
         verbose_name = "label"
         ordering = ("id",)
         constraints = [
@@ -245,7 +255,9 @@ class Alert(models.Model):
     day = models.DateField()
     severity = models.CharField(max_length=16, choices=Severity.choices)
     message = models.TextField()
+    provisional = models.BooleanField()
     created_at = models.DateTimeField(auto_now_add=True)
+    claimed_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
 
     class Meta:

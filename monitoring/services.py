@@ -9,10 +9,11 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from ml.routing import Assignment
-from monitoring.encryption import encrypt
+from monitoring.encryption import decrypt, encrypt
 from monitoring.labels import Label, LabelState
 from monitoring.models import GroundTruth, MLPredictionLog
 from monitoring.pseudonyms import key_id, pseudonym
@@ -100,6 +101,7 @@ def _trial(assignment: Assignment) -> dict[str, object]:
         "phase": assignment.phase.number,
         "bucket": assignment.bucket,
         "ab_group": assignment.ab_group or "",
+        "decider": assignment.decider,
     }
 
 
@@ -173,8 +175,9 @@ def ground_truth_record(*, prediction_id: uuid.UUID, author: User, label: Label)
     In the order taken:
 
     1. The same author saying the same again changes nothing.
-    2. The first label, or one that agrees with what counts, is accepted.
-    3. A label that disagrees is kept as a conflict, and nothing counts until a reviewer decides.
+    2. A reviewer has settled the case: the label is kept, as a conflict where it disagrees.
+    3. The first label, or one that agrees with all others, is accepted and counts.
+    4. A label that disagrees is kept as a conflict, and nothing counts until a reviewer decides.
 
     Raises
     ------
@@ -182,26 +185,34 @@ def ground_truth_record(*, prediction_id: uuid.UUID, author: User, label: Label)
         When there is no such prediction.
     """
     prediction = MLPredictionLog.objects.select_for_update().get(pk=prediction_id)
-    repeat = _same_label(prediction, author=author, label=label)
+    repeat = _repeated(prediction.labels.all(), author=author, label=label)
     if repeat is not None:
         return _outcome(repeat, created=False, resolved=_resolved(prediction))
-    others = prediction.labels.exclude(state=LabelState.SUPERSEDED)
-    conflict = others.exclude(level=label.level).exists()
-    if conflict:
-        others.update(state=LabelState.CONFLICT)
-    state = LabelState.CONFLICT if conflict else LabelState.ACCEPTED
+    standing = prediction.labels.exclude(state=LabelState.SUPERSEDED)
+    settled = standing.filter(state=LabelState.SETTLED).exists()
+    agrees = not standing.exclude(level=label.level).exists()
+    if not settled:
+        if not agrees:
+            standing.update(state=LabelState.CONFLICT)
+        _resolve(prediction, label.level if agrees else None)
+    state = LabelState.ACCEPTED if agrees else LabelState.CONFLICT
     row = _label_create(prediction, author=author, label=label, state=state)
-    resolved = None if conflict else label.level
-    _resolve(prediction, resolved)
-    return _outcome(row, created=True, resolved=resolved)
+    return _outcome(row, created=True, resolved=_resolved(prediction))
 
 
 @transaction.atomic
 def ground_truth_review(*, prediction_id: uuid.UUID, reviewer: User, label: Label) -> LabelOutcome:
-    """Record a reviewer's label: it settles the case, and earlier labels no longer count."""
+    """Record a reviewer's label: it settles the case, and earlier labels no longer count.
+
+    The same reviewer sending the same again changes nothing.
+    """
     prediction = MLPredictionLog.objects.select_for_update().get(pk=prediction_id)
+    settled = prediction.labels.filter(state=LabelState.SETTLED)
+    repeat = _repeated(settled, author=reviewer, label=label)
+    if repeat is not None:
+        return _outcome(repeat, created=False, resolved=_resolved(prediction))
     prediction.labels.all().update(state=LabelState.SUPERSEDED)
-    row = _label_create(prediction, author=reviewer, label=label, state=LabelState.ACCEPTED)
+    row = _label_create(prediction, author=reviewer, label=label, state=LabelState.SETTLED)
     _resolve(prediction, label.level)
     return _outcome(row, created=True, resolved=label.level)
 
@@ -212,12 +223,17 @@ def _outcome(row: GroundTruth, *, created: bool, resolved: Level | None) -> Labe
     )
 
 
-def _same_label(prediction: MLPredictionLog, *, author: User, label: Label) -> GroundTruth | None:
-    return (
-        prediction.labels.exclude(state=LabelState.SUPERSEDED)
-        .filter(author=author, level=label.level, source=label.source)
-        .first()
+def _repeated(labels: QuerySet[GroundTruth], *, author: User, label: Label) -> GroundTruth | None:
+    """Return the row in which the author already said exactly this."""
+    same = labels.filter(
+        author=author,
+        level=label.level,
+        source=label.source,
+        scale=label.scale,
+        original_level=label.original_level,
+        saw_prediction=label.saw_prediction,
     )
+    return next((row for row in same if decrypt(bytes(row.note_encrypted)) == label.note), None)
 
 
 def _label_create(
@@ -240,11 +256,12 @@ def _label_create(
 
 
 def _resolve(prediction: MLPredictionLog, level: Level | None) -> None:
-    if prediction.ground_truth == level:
-        return
-    MLPredictionLog.objects.filter(pk=prediction.pk).update(
-        ground_truth=level, ground_truth_at=None if level is None else timezone.now()
-    )
+    if prediction.ground_truth != level:
+        prediction.ground_truth = level
+        prediction.ground_truth_at = None if level is None else timezone.now()
+        MLPredictionLog.objects.filter(pk=prediction.pk).update(
+            ground_truth=level, ground_truth_at=prediction.ground_truth_at
+        )
 
 
 def _resolved(prediction: MLPredictionLog) -> Level | None:

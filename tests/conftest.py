@@ -33,9 +33,9 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-def pytest_report_header() -> str:
-    """Say which real services the run uses, as they answer themselves."""
-    return f"triage: database={_database()} redis={_redis()}"
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say which real services the run used, as they answer themselves."""
+    terminalreporter.write_line(f"triage: database={_database()} redis={_redis()}")
 
 
 def _database() -> str:
@@ -43,11 +43,8 @@ def _database() -> str:
 
     if "sqlite" in settings.DATABASES["default"]["ENGINE"]:
         return "sqlite"
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW server_version")
-        version = cursor.fetchone()[0]
-    connection.close()
-    return f"postgresql {version}"
+    with connection.get_new_connection(connection.get_connection_params()) as raw:
+        return f"postgresql {raw.info.parameter_status('server_version')}"
 
 
 def _redis() -> str:
@@ -200,10 +197,10 @@ def changed() -> Any:
 
     def change(body: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         result = copy.deepcopy(body)
-        *parents, leaf = path.split("/")
-        target = result
+        *parents, leaf = (int(step) if step.isdigit() else step for step in path.split("/"))
+        target: Any = result
         for parent in parents:
-            target = target[int(parent)] if isinstance(target, list) else target[parent]
+            target = target[parent]
         if value is ...:
             del target[leaf]
         else:

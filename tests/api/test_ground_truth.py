@@ -9,8 +9,11 @@ import pytest
 from django.contrib.auth.models import User
 
 from monitoring.encryption import decrypt
+from monitoring.labels import Label, LabelSource
 from monitoring.models import GroundTruth, MLPredictionLog
+from monitoring.services import ground_truth_review
 from tests.conftest import client_of
+from triage_rules.level import Level
 
 LABEL = {"level": "soon", "source": "clinician", "saw_prediction": True}
 
@@ -61,6 +64,37 @@ def test_a_conflict_is_kept_and_nothing_counts_until_it_is_reviewed(
     assert (response.json()["state"], response.json()["ground_truth"]) == ("conflict", None)
     assert (prediction.ground_truth, prediction.ground_truth_at) == (None, None)
     assert set(GroundTruth.objects.values_list("state", flat=True)) == {"conflict"}
+
+
+@pytest.mark.django_db
+def test_what_a_reviewer_settled_stays_settled(
+    api: Any, prediction: MLPredictionLog, reviewer: User
+) -> None:
+    api.send(LABEL | {"level": "emergency"}, path=url_of(prediction.id))
+    api.send(LABEL, path=url_of(prediction.id))
+    settled = Label(level=Level.URGENT, source=LabelSource.AUDIT)
+    ground_truth_review(prediction_id=prediction.id, reviewer=reviewer, label=settled)
+
+    repeat = api.send(LABEL, path=url_of(prediction.id))
+    late = api.send(LABEL | {"level": "routine"}, path=url_of(prediction.id))
+
+    prediction.refresh_from_db()
+    assert (repeat.status_code, repeat.json()["ground_truth"]) == (200, "urgent")
+    assert (late.json()["state"], late.json()["ground_truth"]) == ("conflict", "urgent")
+    assert prediction.get_ground_truth_display() == "urgent"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "change", [{"source": "outcome"}, {"saw_prediction": False}, {"note": "seen again"}]
+)
+def test_a_label_with_other_facts_is_no_repeat(
+    change: dict[str, Any], api: Any, prediction: MLPredictionLog
+) -> None:
+    api.send(LABEL, path=url_of(prediction.id))
+
+    assert api.send(LABEL | change, path=url_of(prediction.id)).status_code == 201
+    assert GroundTruth.objects.count() == 2
 
 
 @pytest.mark.django_db

@@ -21,6 +21,9 @@ from config.env import (
     env_zone,
 )
 
+FERNET_KEY = "dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtMTI="
+OTHER_FERNET_KEY = "dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtMzQ="
+
 
 @pytest.mark.parametrize(
     ("text", "value"), [("true", True), ("ON", True), ("0", False), ("", True)]
@@ -95,7 +98,7 @@ def start(tmp_path: Path, **changes: str) -> subprocess.CompletedProcess[str]:
         "DJANGO_SECRET_KEY": "s" * 50,
         "PATIENT_ID_KEY": "p" * 40,
         "ASSIGNMENT_KEY": "a" * 40,
-        "INTAKE_KEYS": "dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtMTI=",
+        "INTAKE_KEYS": FERNET_KEY,
     }
     return subprocess.run(
         [sys.executable, "-c", "import django; django.setup(); print('started')"],
@@ -116,6 +119,10 @@ def test_with_a_whole_environment_it_starts(tmp_path: Path) -> None:
     [
         ({"INTAKE_KEYS": "x" * 44}, "INTAKE_KEYS"),
         ({"PATIENT_ID_KEY": "a" * 40}, "must all differ"),
+        (
+            {"PATIENT_ID_KEY": "a" * 40, "INTAKE_KEYS": f"{FERNET_KEY},{OTHER_FERNET_KEY}"},
+            "must all differ",
+        ),
         ({"DATABASE_URL": "mysql://localhost/x"}, "DATABASE_URL"),
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL"),
         ({"REDIS_URL": "http://localhost"}, "REDIS_URL"),
@@ -125,6 +132,9 @@ def test_with_a_whole_environment_it_starts(tmp_path: Path) -> None:
         ({"LABEL_MATURITY_DAYS": "-1"}, "LABEL_MATURITY_DAYS"),
         ({"CONFIDENCE_THRESHOLD": "high"}, "CONFIDENCE_THRESHOLD"),
         ({"EMAIL_URL": "pigeon://x"}, "EMAIL_URL"),
+        ({"EMAIL_URL": "smtp://u:pa55word#x@h:25"}, "EMAIL_URL"),
+        ({"DATABASE_URL": "postgres://u:p@h:port/x"}, "DATABASE_URL"),
+        ({"TRIAGE_LOAD": "Alwayz"}, "TRIAGE_LOAD"),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL"),
     ],
 )
@@ -137,4 +147,5 @@ def test_nonsense_stops_the_start_with_one_plain_sentence(
     assert result.stdout == ""
     assert result.stderr.startswith("Cannot start: ")
     assert names in result.stderr
+    assert "pa55word" not in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

@@ -96,8 +96,8 @@ class TestSecretFiles:
     def test_the_database_and_its_clients_share_a_password(self, tmp_path: Path) -> None:
         run_dev_env("--files", str(tmp_path / "secrets"))
 
-        password = (tmp_path / "secrets" / "postgres_password").read_text()
-        assert f"password={password}" in (tmp_path / "secrets" / "postgres_service").read_text()
+        password = (tmp_path / "secrets" / "postgres_password").read_text().strip()
+        assert f":{password}@" in (tmp_path / "secrets" / "database_url").read_text()
 
     def test_the_folder_is_closed_to_others(self, tmp_path: Path) -> None:
         run_dev_env("--files", str(tmp_path / "secrets"))

@@ -19,14 +19,14 @@ pytestmark = [
     pytest.mark.skipif(not os.environ.get("TEST_REDIS_URL"), reason="needs a real Redis"),
 ]
 
-FORTY_WRONG_ANSWERS_YESTERDAY = """
+FORTY_WRONG_ANSWERS = """
 from datetime import timedelta
 from django.utils import timezone
 from monitoring.models import MLPredictionLog
 from tests.monitoring.conftest import prediction
-yesterday = timezone.now() - timedelta(days=1)
+day = timezone.now() - timedelta(days=2)
 MLPredictionLog.objects.bulk_create(
-    prediction(created_at=yesterday, ground_truth=3, ground_truth_at=yesterday) for _ in range(40)
+    prediction(created_at=day, ground_truth=3, ground_truth_at=day) for _ in range(40)
 )
 """
 
@@ -57,7 +57,7 @@ def test_beat_and_worker_check_the_day_and_mail_the_alert(
     deployment: Deployment, mail_server: tuple[Inbox, str], tmp_path: Path
 ) -> None:
     inbox, email_url = mail_server
-    deployment.python(FORTY_WRONG_ANSWERS_YESTERDAY)
+    deployment.python(FORTY_WRONG_ANSWERS)
     celery = ("celery", "-A", "config")
     environment = {"EMAIL_URL": email_url, "ACCURACY_CHECK_CRON": "* * * * *"}
 

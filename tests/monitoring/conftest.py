@@ -24,6 +24,7 @@ def prediction(**values: Any) -> MLPredictionLog:
         "actor": "frontend",
         "experiment": "ml-vs-rules",
         "phase": 1,
+        "decider": "rules",
         "method": "rules",
         "prediction": Level.SOON,
         "confidence": 0.0,

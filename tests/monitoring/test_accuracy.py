@@ -13,17 +13,21 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from monitoring.accuracy import accuracy_check, day_to_check
+from monitoring.alerts import alerts_deliver_pending
 from monitoring.models import Alert, MonitoringRun
 from monitoring.selectors import LocalDay
 from triage_rules.level import Level
 
 DAY = date(2026, 11, 18)
-NEXT_MORNING = datetime(2026, 11, 19, 5, 15, tzinfo=UTC)
+TWO_MORNINGS_LATER = datetime(2026, 11, 20, 5, 15, tzinfo=UTC)
 Labelled = Callable[..., None]
 
 
-def check(day: date = DAY) -> Any:
-    return accuracy_check(day, now=NEXT_MORNING)
+def check(day: date = DAY, *, now: datetime = TWO_MORNINGS_LATER) -> Any:
+    """Do what the task and the command do."""
+    result = accuracy_check(day, now=now)
+    alerts_deliver_pending()
+    return result
 
 
 def test_it_works(labelled: Labelled) -> None:
@@ -146,7 +150,7 @@ def test_a_day_has_the_hours_its_clock_shows(day: date, zone: str, hours: float)
     ("maturity", "zone", "expected"),
     [
         (1, "UTC", date(2026, 11, 18)),
-        (0, "UTC", date(2026, 11, 18)),
+        (0, "UTC", date(2026, 11, 19)),
         (3, "UTC", date(2026, 11, 16)),
         (1, "Pacific/Honolulu", date(2026, 11, 17)),
     ],
@@ -157,17 +161,28 @@ def test_the_day_to_check_is_over_and_its_labels_are_in(
     settings.LABEL_MATURITY_DAYS = maturity
     settings.SITE_TIME_ZONE = ZoneInfo(zone)
 
-    assert day_to_check(now=NEXT_MORNING) == expected
+    assert day_to_check(now=TWO_MORNINGS_LATER) == expected
 
 
 def test_a_day_checked_early_says_so(labelled: Labelled) -> None:
     labelled(40, truth=Level.URGENT)
 
-    early = accuracy_check(DAY, now=datetime(2026, 11, 18, 13, tzinfo=UTC))
+    early = check(now=datetime(2026, 11, 18, 13, tzinfo=UTC))
 
     assert early.provisional
     assert "Provisional" in mail.outbox[0].body
-    assert not check().provisional
+
+
+def test_the_certain_result_is_told_after_the_provisional_one(labelled: Labelled) -> None:
+    labelled(40, truth=Level.URGENT)
+    check(now=datetime(2026, 11, 18, 13, tzinfo=UTC))
+    labelled(60, truth=Level.URGENT)
+    check()
+    check()
+
+    assert len(mail.outbox) == 2
+    assert "0 of 100" in mail.outbox[1].body
+    assert not Alert.objects.get().provisional
 
 
 def test_the_check_counts_in_sql(labelled: Labelled) -> None:

@@ -83,7 +83,14 @@ def test_a_review_settles_a_conflict(browser: Client, row: MLPredictionLog, api:
 
     row.refresh_from_db()
     assert row.ground_truth == Level.EMERGENCY
-    assert sorted(GroundTruth.objects.values_list("state", flat=True)) == ["accepted", "superseded"]
+    assert sorted(GroundTruth.objects.values_list("state", flat=True)) == ["settled", "superseded"]
+
+
+def test_a_double_click_is_one_label(browser: Client, row: MLPredictionLog) -> None:
+    for _ in range(2):
+        browser.post(f"{LIST_URL}{row.pk}/label/", {"level": "2", "source": "clinician"})
+
+    assert GroundTruth.objects.count() == 1
 
 
 def test_a_label_without_a_level_is_asked_for_again(browser: Client, row: MLPredictionLog) -> None:

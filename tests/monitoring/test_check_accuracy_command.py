@@ -34,18 +34,23 @@ def test_by_default_it_takes_the_newest_day_that_is_over(
     run: Callable[[], Any], labelled: Callable[..., None], settings: Any
 ) -> None:
     settings.CELERY_TASK_ALWAYS_EAGER = True
-    yesterday = datetime.now(UTC) - timedelta(days=1)
-    labelled(40, at=yesterday)
+    two_days_ago = datetime.now(UTC) - timedelta(days=2)
+    labelled(40, at=two_days_ago)
 
     run()
 
-    assert MonitoringRun.objects.get().day == yesterday.date()
+    run_row = MonitoringRun.objects.get()
+    assert (run_row.day, run_row.result["labelled"]) == (two_days_ago.date(), 40)
 
 
-@pytest.mark.parametrize("text", ["18.11.2026", "2026-13-01", "yesterday"])
-def test_a_day_it_cannot_read_is_refused(text: str) -> None:
-    with pytest.raises(CommandError, match="YYYY-MM-DD"):
+@pytest.mark.parametrize(
+    "text", ["18.11.2026", "2026-13-01", "yesterday", "9999-12-31", "0001-01-01"]
+)
+def test_a_day_it_cannot_use_is_refused(text: str, db: None) -> None:
+    with pytest.raises(CommandError, match="--date must be a day"):
         call_command("check_accuracy", "--date", text)
+
+    assert not MonitoringRun.objects.exists()
 
 
 def test_a_mail_that_cannot_be_sent_is_said_and_the_result_is_kept(

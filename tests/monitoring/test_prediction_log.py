@@ -34,6 +34,15 @@ def test_a_query_cannot_change_history(row: MLPredictionLog, values: dict[str, A
         MLPredictionLog.objects.update(**values)
 
 
+def test_no_back_door_changes_history(row: MLPredictionLog) -> None:
+    with pytest.raises(AppendOnlyError):
+        MLPredictionLog._base_manager.update(site="x")
+    with pytest.raises(AppendOnlyError):
+        MLPredictionLog.objects.bulk_create(
+            [row], update_conflicts=True, update_fields=["site"], unique_fields=["id"]
+        )
+
+
 def test_the_resolved_ground_truth_may_be_filled_in(row: MLPredictionLog) -> None:
     updated = MLPredictionLog.objects.update(ground_truth=2, ground_truth_at=timezone.now())
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from monitoring.accuracy import accuracy_check, day_to_check
+from monitoring.alerts import alerts_deliver_pending
+
+EARLIEST = date(2000, 1, 1)
 
 
 class Command(BaseCommand):
@@ -22,22 +26,27 @@ class Command(BaseCommand):
         parser.add_argument("--date", help="a local day, as in 2026-11-19")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run the check and print its result as JSON."""
+        """Run the check, print its result as JSON, and mail what is still to be told."""
         now = timezone.now()
-        day = _parse(options["date"]) if options["date"] else day_to_check(now=now)
-        try:
-            result = accuracy_check(day, now=now)
-        except OSError as error:
-            raise CommandError(
-                "the result is stored, but the alert could not be mailed; run the check again "
-                f"when the mail server answers ({type(error).__name__})."
-            ) from error
+        day = _parse(options["date"], now=now) if options["date"] else day_to_check(now=now)
+        result = accuracy_check(day, now=now)
         summary = {"day": str(result.day), "status": result.status, **result.as_dict()}
         self.stdout.write(json.dumps(summary, indent=2))
+        try:
+            alerts_deliver_pending()
+        except OSError as error:
+            raise CommandError(
+                "The result is stored, but the alert could not be mailed; run the check again "
+                f"when the mail server answers ({type(error).__name__})."
+            ) from error
 
 
-def _parse(text: str) -> date:
+def _parse(text: str, *, now: datetime) -> date:
+    today = now.astimezone(settings.SITE_TIME_ZONE).date()
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise CommandError("--date must be a day written as YYYY-MM-DD.") from None
+    if not EARLIEST <= day <= today:
+        raise CommandError(f"--date must be a day from {EARLIEST} to today, {today}.")
+    return day
