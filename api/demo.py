@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import secrets
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission, User
@@ -21,6 +18,7 @@ from knox.models import AuthToken
 from rest_framework.exceptions import AuthenticationFailed
 
 from api.authentication import TokenAuthentication
+from api.client import TRIAGE_PATH, TriageClient
 
 PASSWORD_FILE = "dev-passwords"  # noqa: S105
 TOKEN_FILE = "dev-token"  # noqa: S105
@@ -31,7 +29,6 @@ REVIEWER_PERMISSIONS = (
     "view_mlpredictionlog",
     "view_monitoringrun",
 )
-TRIAGE_PATH = "/api/v1/triage/"
 EXAMPLE_REQUEST: Mapping[str, Any] = {
     "patient_id": "p-123",
     "encounter_id": "e-9",
@@ -83,7 +80,7 @@ class FirstDecision:
 def demo_setup(folder: Path) -> None:
     """Make the demonstration users and the frontend's token in a folder; what is there stays."""
     if not settings.DEBUG:
-        raise DemoError("Demonstration users are made only where DJANGO_DEBUG is true.")
+        raise DemoError("demonstration users are made only where DJANGO_DEBUG is true")
     folder.mkdir(parents=True, exist_ok=True)
     passwords = _passwords_ensure(folder / PASSWORD_FILE, ("admin", "reviewer"))
     _user_ensure("admin", password=passwords["admin"], is_staff=True, is_superuser=True)
@@ -94,18 +91,26 @@ def demo_setup(folder: Path) -> None:
 
 
 def first_decision(*, url: str, folder: Path) -> FirstDecision:
-    """Ask the service at an address for the decision on the made-up patient."""
+    """Ask the service at an address for the decision on the made-up patient.
+
+    Raises
+    ------
+    DemoError
+        When there is no token yet.
+    ServiceError
+        When the service does not answer, or refuses.
+    """
     token = _read(folder / TOKEN_FILE)
     if not token:
         raise DemoError(
-            f"There is no token in {folder / TOKEN_FILE}; manage.py setup_demo makes it."
+            f"there is no token in {folder / TOKEN_FILE}; manage.py setup_demo makes it"
         )
-    body = json.dumps(EXAMPLE_REQUEST)
-    headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
-    address = url.rstrip("/") + TRIAGE_PATH
+    client = TriageClient(url=url, token=token)
     return FirstDecision(
-        answer=_post(address, body=body, headers=headers),
-        curl=curl_line(address, body=body, headers=headers),
+        answer=client.post(TRIAGE_PATH, EXAMPLE_REQUEST),
+        curl=curl_line(
+            url.rstrip("/") + TRIAGE_PATH, body=json.dumps(EXAMPLE_REQUEST), headers=client.headers
+        ),
     )
 
 
@@ -113,25 +118,6 @@ def curl_line(address: str, *, body: str, headers: Mapping[str, str]) -> str:
     """Return the one shell line that posts a body, safe whatever stands in it."""
     named = [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
     return shlex.join(["curl", "-sS", *named, "-d", body, address])
-
-
-def _post(address: str, *, body: str, headers: Mapping[str, str]) -> Mapping[str, Any]:
-    parts = urlsplit(address)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-    try:
-        connection.request("POST", parts.path, body=body.encode(), headers=dict(headers))
-        response = connection.getresponse()
-        payload = response.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise DemoError(f"The service at {address} does not answer ({error}).") from error
-    finally:
-        connection.close()
-    if response.status != HTTPStatus.OK:
-        raise DemoError(
-            f"The service answered {response.status}: {payload.decode(errors='replace')}"
-        )
-    answer: Mapping[str, Any] = json.loads(payload)
-    return answer
 
 
 def _passwords_ensure(path: Path, names: tuple[str, ...]) -> dict[str, str]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 import structlog
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 from api.answers import red_flag_body
 from api.middleware import request_id_of
@@ -21,7 +23,8 @@ from triage_rules.outcome import RedFlag
 
 log = structlog.get_logger(__name__)
 PROBLEM_JSON = "application/problem+json"
-MAX_POINTER_CHARACTERS = 200
+MAX_KEY_CHARACTERS = 64
+MAX_PROBLEMS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,9 @@ class InvalidBodyError(exceptions.APIException):
 
     status_code = HTTPStatus.BAD_REQUEST
 
-    def __init__(self, problem: FieldProblem) -> None:
-        super().__init__(problem.detail)
-        self.problem = problem
+    def __init__(self, *problems: FieldProblem) -> None:
+        super().__init__("The body cannot be used; see errors.")
+        self.problems = problems
 
 
 class BodyTooLargeError(exceptions.APIException):
@@ -50,15 +53,23 @@ class BodyTooLargeError(exceptions.APIException):
     default_detail = "The body is larger than 64 KiB."
 
 
+class LengthRequiredError(exceptions.APIException):
+    """A body sent in chunks, of unknown length."""
+
+    status_code = HTTPStatus.LENGTH_REQUIRED
+    default_detail = "The body must be sent with a Content-Length."
+
+
 class NotRecordedError(exceptions.APIException):
-    """The decision could not be put on record, so no level is answered.
+    """No decision could be made and put on record, so no level is answered.
 
     The red flags are: they can only raise, and a nurse should see them while triaging by hand.
     """
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
     default_detail = (
-        "The decision could not be put on record, so none is given. Triage this patient by hand."
+        "No decision could be made and put on record, so none is given. "
+        "Triage this patient by hand."
     )
 
     def __init__(self, red_flags: tuple[RedFlag, ...] = ()) -> None:
@@ -83,7 +94,7 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
         status=known.status_code,
         detail=_detail(known),
         request=request,
-        errors=list(_field_problems(known)),
+        errors=list(islice(_field_problems(known), MAX_PROBLEMS)),
         **_extensions(known),
     )
     headers = {"WWW-Authenticate": known.auth_header} if hasattr(known, "auth_header") else {}
@@ -132,20 +143,27 @@ def server_error(request: HttpRequest) -> JsonResponse:
 
 
 def pointer_of(*parts: str | int) -> str:
-    """Return the JSON pointer of a path, cut to a length that is safe to send back."""
-    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
-    return "".join(f"/{part}" for part in escaped)[:MAX_POINTER_CHARACTERS]
+    """Return the JSON pointer of a path; a step too long or too odd to send back is shortened."""
+    return "".join(f"/{_step(part)}" for part in parts)
+
+
+def _step(part: str | int) -> str:
+    text = str(part)[:MAX_KEY_CHARACTERS].encode(errors="replace").decode()
+    return text.replace("~", "~0").replace("/", "~1")
 
 
 def _as_api_exception(error: Exception, *, decides: bool) -> exceptions.APIException:
+    """Return what to answer; where a nurse waits, whatever broke, she is told to go by hand."""
     if isinstance(error, exceptions.APIException):
         return error
     if isinstance(error, Http404):
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
-    if isinstance(error, DatabaseError):
-        return NotRecordedError() if decides else RecordUnreachableError()
+    if decides:
+        return NotRecordedError()
+    if isinstance(error, DatabaseError | InterfaceError):
+        return RecordUnreachableError()
     return exceptions.APIException("Something broke. It is on record.")
 
 
@@ -161,9 +179,7 @@ def _detail(error: exceptions.APIException) -> str:
 
 def _field_problems(error: exceptions.APIException) -> Iterator[FieldProblem]:
     if isinstance(error, InvalidBodyError):
-        yield FieldProblem(
-            error.problem.pointer[:MAX_POINTER_CHARACTERS], error.problem.code, error.problem.detail
-        )
+        yield from error.problems
     elif isinstance(error, exceptions.ValidationError):
         yield from _flattened(error.detail)
 
@@ -172,7 +188,7 @@ def _flattened(detail: Any, *path: str | int) -> Iterator[FieldProblem]:
     """Walk DRF's nested error detail; the body's own errors have no field in their path."""
     if isinstance(detail, dict):
         for key, item in detail.items():
-            step = () if key == "non_field_errors" else (key,)
+            step = () if key == api_settings.NON_FIELD_ERRORS_KEY else (key,)
             yield from _flattened(item, *path, *step)
     elif isinstance(detail, list):
         for index, item in enumerate(detail):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.settings import api_settings
 
 from triage_rules.case import Range
 
@@ -19,7 +20,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Check the fields, then name every key that is none of them."""
         if not isinstance(data, Mapping):
-            detail = {"non_field_errors": [self.error_messages["invalid"]]}
+            detail = {api_settings.NON_FIELD_ERRORS_KEY: [self.error_messages["invalid"]]}
             raise serializers.ValidationError(detail, code="invalid")
         unknown = [key for key in data if key not in self.fields]
         try:
@@ -67,7 +68,8 @@ class NumberField(serializers.Field[Any, Any, Any, Any]):
                 high=self.limits.high,
                 unit=self.limits.unit,
             )
-        return int(data) if self.limits.whole else data
+        # Adding zero turns -0.0, which no monitor shows, into 0.
+        return int(data) if self.limits.whole else data + 0
 
 
 class TemperatureField(NumberField):

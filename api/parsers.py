@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from django.conf import settings
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
-from api.errors import BodyTooLargeError, FieldProblem, InvalidBodyError
+from api.errors import BodyTooLargeError, FieldProblem, InvalidBodyError, pointer_of
 
 MAX_DEPTH = 8
 
@@ -47,8 +48,9 @@ class StrictJSONParser(BaseParser):
         body = _decoded(_read(stream, declared=request.META.get("CONTENT_LENGTH")))
         _refuse_deep(body)
         value = _loads(body)
-        for pointer, text in _texts(value):
-            _refuse_unstorable(text, pointer=pointer)
+        problems = tuple(_problems(value))
+        if problems:
+            raise InvalidBodyError(*problems)
         return value
 
 
@@ -65,11 +67,14 @@ def _refuse_other_encodings(meta: Mapping[str, Any], media_type: str) -> None:
 
 def _read(stream: IO[bytes], *, declared: str | None) -> bytes:
     limit = settings.MAX_BODY_BYTES
-    if declared and declared.isdigit() and int(declared) > limit:
+    length = int(declared) if declared and declared.isdigit() else 0
+    if length > limit:
         raise BodyTooLargeError
     body = stream.read(limit + 1)
     if len(body) > limit:
         raise BodyTooLargeError
+    if len(body) < length:
+        raise InvalidBodyError(FieldProblem("", "cut_off", "The body ends before its length."))
     return body
 
 
@@ -102,14 +107,15 @@ def _refuse_deep(body: str) -> None:
             depth -= 1
 
 
+class _Object(dict[str, Any]):
+    """A JSON object that remembers which of its keys stood twice."""
+
+    duplicates: tuple[str, ...] = ()
+
+
 def _loads(body: str) -> Any:
     try:
-        return json.loads(
-            body,
-            object_pairs_hook=_unique_keys,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
+        return json.loads(body, object_pairs_hook=_object)
     except (ValueError, RecursionError):
         # The parser's own message may quote the body.
         raise InvalidBodyError(
@@ -117,46 +123,39 @@ def _loads(body: str) -> Any:
         ) from None
 
 
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in result:
-            raise InvalidBodyError(
-                FieldProblem(f"/{key}", "duplicate_key", "This key stands twice in one object.")
-            )
-        result[key] = value
+def _object(pairs: list[tuple[str, Any]]) -> _Object:
+    result = _Object(pairs)
+    if len(result) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        result.duplicates = tuple(key for key, n in counts.items() if n > 1)
     return result
 
 
-def _refuse_constant(_: str) -> NoReturn:
-    raise InvalidBodyError(
-        FieldProblem("", "not_finite", "Numbers must be finite: NaN and Infinity are not JSON.")
-    )
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        _refuse_constant(text)
-    return number
-
-
-def _texts(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield pointer, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield pointer, key
-            yield from _texts(item, f"{pointer}/{key}")
+def _problems(value: Any, *path: str | int) -> Iterator[FieldProblem]:
+    """Walk a parsed body and name what JSON allows, or Python reads, but no field may hold."""
+    if isinstance(value, str) and _is_unstorable(value):
+        detail = "The text holds a NUL or half of a surrogate pair."
+        yield FieldProblem(pointer_of(*path), "unstorable_text", detail)
+    elif isinstance(value, float) and not math.isfinite(value):
+        detail = "Numbers must be finite: NaN and Infinity are not JSON."
+        yield FieldProblem(pointer_of(*path), "not_finite", detail)
+    elif isinstance(value, _Object):
+        yield from _object_problems(value, *path)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _texts(item, f"{pointer}/{index}")
+            yield from _problems(item, *path, index)
 
 
-def _refuse_unstorable(text: str, *, pointer: str) -> None:
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidBodyError(
-            FieldProblem(
-                pointer, "unstorable_text", "The text holds a NUL or half of a surrogate pair."
-            )
-        )
+def _object_problems(value: _Object, *path: str | int) -> Iterator[FieldProblem]:
+    for key in value.duplicates:
+        detail = "This key stands twice in one object."
+        yield FieldProblem(pointer_of(*path, key), "duplicate_key", detail)
+    for key, item in value.items():
+        if _is_unstorable(key):
+            detail = "A key of this object holds a NUL or half of a surrogate pair."
+            yield FieldProblem(pointer_of(*path), "unstorable_text", detail)
+        yield from _problems(item, *path, key)
+
+
+def _is_unstorable(text: str) -> bool:
+    return "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text)

@@ -75,7 +75,7 @@ class SymptomsDataSerializer(StrictSerializer):
 
     chief_complaint = TextField(longest=MAX_COMPLAINT_CHARACTERS)
     description = TextField(longest=MAX_DESCRIPTION_CHARACTERS, blank=True, **OPTIONAL)
-    symptoms = SymptomSerializer(many=True, max_length=MAX_SYMPTOMS, **OPTIONAL)  # type: ignore[call-arg]
+    symptoms = serializers.ListField(child=SymptomSerializer(), max_length=MAX_SYMPTOMS, **OPTIONAL)
 
 
 class VitalsSerializer(StrictSerializer):

@@ -7,7 +7,6 @@ import uuid
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import DatabaseError
 
 from api.errors import NotRecordedError
 from ml.experiments import phase_current
@@ -50,6 +49,7 @@ def triage_decide(*, case: TriageCase, caller: Caller, explain: bool = False) ->
             decision=decision,
             latency_ms=(time.perf_counter() - started) * 1000,
         )
-    except DatabaseError as error:
+    except Exception as error:
+        # Whatever broke, a nurse waits: she gets the red flags and the word to go by hand.
         raise NotRecordedError(red_flags=evaluate(case).red_flags) from error
     return Answer(decision=decision, assignment=assignment, prediction_id=prediction_id)

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.answers import decision_body
+from api.errors import LengthRequiredError
 from api.middleware import request_id_of
 from api.serializers import GroundTruthSerializer, LoginSerializer, TriageRequestSerializer
 from api.services import triage_decide
@@ -25,7 +26,17 @@ from monitoring.services import Caller, ground_truth_record
 from triage_rules.case import case_from_request
 
 
-class TriageView(APIView):
+class JSONView(APIView):
+    """What all operations share: a body of known length."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse a chunked body, which Django would read as an empty one."""
+        super().initial(request, *args, **kwargs)
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            raise LengthRequiredError
+
+
+class TriageView(JSONView):
     """How soon must this patient be seen?"""
 
     # Tells the error handler that a nurse is waiting: an outage must say "triage by hand".
@@ -43,7 +54,7 @@ class TriageView(APIView):
         return Response(decision_body(answer.decision, answer.assignment, answer.prediction_id))
 
 
-class GroundTruthView(APIView):
+class GroundTruthView(JSONView):
     """What was right for an earlier prediction."""
 
     def post(self, request: Request, prediction_id: uuid.UUID) -> Response:
@@ -65,7 +76,7 @@ class GroundTruthView(APIView):
         return Response(body, status=HTTPStatus.CREATED if outcome.created else HTTPStatus.OK)
 
 
-class LoginView(APIView):
+class LoginView(JSONView):
     """A token for a name and a password."""
 
     authentication_classes = ()

@@ -47,6 +47,8 @@ BAD_FIELDS = [
     ("symptoms_data/description", 7, "not_a_text"),
     ("symptoms_data/symptoms", {"name": "x"}, "not_a_list"),
     ("symptoms_data/symptoms", [{"name": "x"}] * 51, "max_length"),
+    ("symptoms_data/symptoms/0", None, "null"),
+    ("symptoms_data/symptoms/0", "nausea", "invalid"),
     ("symptoms_data/symptoms/0/name", ..., "required"),
     ("symptoms_data/symptoms/0/name", "x" * 201, "too_long"),
     ("symptoms_data/symptoms/0/present", "no", "not_a_boolean"),

@@ -17,6 +17,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from knox.models import AuthToken
 
+from api.client import ServiceError
 from api.demo import (
     EXAMPLE_REQUEST,
     REVIEWER_PERMISSIONS,
@@ -182,7 +183,7 @@ class TestFirstDecision:
     def test_without_a_server_it_says_so(self, tmp_path: Path) -> None:
         (tmp_path / "dev-token").write_text("secret\n")
 
-        with pytest.raises(DemoError, match="does not answer"):
+        with pytest.raises(ServiceError, match="did not answer"):
             first_decision(url="http://127.0.0.1:9", folder=tmp_path)
 
 

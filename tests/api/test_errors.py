@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -46,15 +47,14 @@ def test_a_wrong_method_is_a_problem(api: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_bug_is_a_500_that_tells_nothing(
-    api: Any, sore_throat: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(**_: Any) -> None:
+def test_a_bug_is_a_500_that_tells_nothing(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise KeyError("CANARY in the message")
 
-    monkeypatch.setattr(views, "triage_decide", broken)
+    monkeypatch.setattr(views, "prediction_in_scope", broken)
+    path = f"/api/v1/predictions/{uuid.uuid4()}/ground-truth/"
 
-    response = api.send(sore_throat)
+    response = api.send({"level": "soon", "source": "audit"}, path=path)
 
     assert response.status_code == 500
     assert response["Content-Type"] == "application/problem+json"

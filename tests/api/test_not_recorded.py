@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import InterfaceError, connection
 
+from api import services
 from monitoring.models import MLPredictionLog
 
 
@@ -40,6 +41,29 @@ def test_without_a_row_there_is_no_level(
     assert "RF07" in [flag["id"] for flag in problem["red_flags"]]
     assert not {"prediction", "probabilities", "rules", "model"} & problem.keys()
     assert not MLPredictionLog.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("error", [InterfaceError, RuntimeError, KeyError])
+@pytest.mark.parametrize("step", ["phase_current", "assign", "combine", "prediction_log_create"])
+def test_whatever_breaks_a_nurse_is_told_to_go_by_hand(
+    step: str,
+    error: type[Exception],
+    api: Any,
+    chest_pain: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise error("CANARY")
+
+    monkeypatch.setattr(services, step, broken)
+
+    response = api.send(chest_pain)
+
+    assert response.status_code == 503
+    assert response.json()["manual_triage"] is True
+    assert "RF07" in [flag["id"] for flag in response.json()["red_flags"]]
+    assert "CANARY" not in response.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

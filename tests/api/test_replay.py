@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api.replay import ReplayedCase, ServiceError, TriageClient, report
+from api.client import ServiceError, TriageClient
+from api.replay import ReplayedCase, report
 from triage_rules.level import Level
 
 

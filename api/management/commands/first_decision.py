@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from api.client import ServiceError
 from api.demo import DemoError, first_decision
 
 
@@ -24,8 +25,8 @@ class Command(BaseCommand):
         """Call the service and print both."""
         try:
             result = first_decision(url=options["url"], folder=settings.VAR_DIR)
-        except DemoError as error:
-            raise CommandError(str(error)) from error
+        except (DemoError, ServiceError) as error:
+            raise CommandError(f"{error}.") from error
         self.stdout.write(
             "\nA made-up man of 57 with chest pain was decided and put on record:\n\n"
         )

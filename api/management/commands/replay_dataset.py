@@ -10,7 +10,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from api.replay import ServiceError, TriageClient, replay, report
+from api.client import ServiceError, TriageClient
+from api.replay import replay, report
 from ml.datasets import LOADERS, DatasetError
 
 

@@ -20,7 +20,7 @@ class Command(BaseCommand):
         try:
             demo_setup(settings.VAR_DIR)
         except DemoError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(f"{error}.") from error
         self.stdout.write("Users: admin, reviewer, frontend.")
         self.stdout.write(f"Passwords: {settings.VAR_DIR / PASSWORD_FILE}")
         self.stdout.write(f"Token of frontend: {settings.VAR_DIR / TOKEN_FILE}")

@@ -1,0 +1,47 @@
+"""Asking a running service over HTTP, as a frontend does."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+TRIAGE_PATH = "/api/v1/triage/"
+TIMEOUT_S = 30
+
+
+class ServiceError(RuntimeError):
+    """The running service could not be used; the sentence says why."""
+
+
+class TriageClient:
+    """One kept-alive connection to a running service."""
+
+    def __init__(self, *, url: str, token: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ServiceError("--url must look like http://127.0.0.1:8000")
+        kind = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
+        self._connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        self.headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Post a body and return the answer; anything but success is a ``ServiceError``."""
+        try:
+            self._connection.request("POST", path, json.dumps(body), self.headers)
+            response = self._connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ServiceError(f"the service did not answer ({type(error).__name__})") from error
+        if response.status >= http.client.BAD_REQUEST:
+            raise ServiceError(_refusal(response.status, answer))
+        return dict(answer)
+
+
+def _refusal(status: int, answer: dict[str, Any]) -> str:
+    fields = ", ".join(f"{e['pointer']} {e['code']}" for e in answer.get("errors", []))
+    return f"the service answered {status}: {answer.get('detail')} {fields}".strip()
