@@ -18,7 +18,7 @@ DEV_ENV = Path(__file__).resolve().parent.parent / "var" / "dev.env"
 HEADER = (
     "# Development secrets of this clone, made by `make setup`. Never use them in production.\n"
 )
-SERVICE_ENTRY = "[triage]\nhost=db\nport=5432\ndbname=triage\nuser=triage\npassword={}\n"
+COMPOSE_DATABASE_URL = "postgres://triage:{}@db:5432/triage\n"
 
 
 def secret_values() -> dict[str, str]:
@@ -55,11 +55,11 @@ def secret_files_complete(folder: Path) -> None:
     folder.chmod(0o700)
     if not (folder / "postgres_password").exists():
         files |= {
-            "postgres_service": SERVICE_ENTRY.format(password),
+            "database_url": COMPOSE_DATABASE_URL.format(password),
             "postgres_password": password + "\n",
         }
     for name, text in files.items():
-        if name.startswith("postgres") or not (folder / name).exists():
+        if name in {"database_url", "postgres_password"} or not (folder / name).exists():
             write_whole(folder / name, text, mode=0o444)
 
 

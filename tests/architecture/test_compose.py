@@ -1,0 +1,107 @@
+"""docker-compose.yml keeps to the schema, knows only real settings, and holds no secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import environ
+import jsonschema
+import pytest
+import yaml
+
+from tests.architecture.test_settings_documented import variables_documented
+from tests.config.test_setup_scripts import run_dev_env
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OWN_SERVICES = ("setup", "web", "worker", "beat")
+# Read by the images and by PostgreSQL's client library rather than by our settings.
+FOREIGN_VARIABLES = {"POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD_FILE"}
+SECRETS = {
+    "ASSIGNMENT_KEY",
+    "DATABASE_URL",
+    "DJANGO_SECRET_KEY",
+    "INTAKE_KEYS",
+    "PATIENT_ID_KEY",
+}
+
+
+def test_it_keeps_to_the_compose_schema() -> None:
+    schema = files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
+
+    jsonschema.validate(COMPOSE, json.loads(schema.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_variable_is_read_by_somebody(service: str) -> None:
+    named = set(SERVICES[service].get("environment", {}))
+    known = variables_documented() | {f"{name}_FILE" for name in SECRETS} | FOREIGN_VARIABLES
+
+    assert named - known == set()
+
+
+@pytest.mark.parametrize("service", OWN_SERVICES)
+def test_every_secret_comes_from_a_file_that_is_mounted(service: str) -> None:
+    environment = SERVICES[service]["environment"]
+    mounted = {f"/run/secrets/{name}" for name in SERVICES[service]["secrets"]}
+
+    assert not SECRETS & set(environment)
+    assert {environment[f"{name}_FILE"] for name in SECRETS} <= mounted
+
+
+def test_every_secret_is_a_file_that_the_generator_writes(tmp_path: Path) -> None:
+    run_dev_env("--files", str(tmp_path))
+
+    assert {Path(s["file"]).name for s in COMPOSE["secrets"].values()} == {
+        path.name for path in tmp_path.iterdir()
+    }
+
+
+def test_the_clients_log_in_where_and_as_whom_the_database_knows_them(tmp_path: Path) -> None:
+    run_dev_env("--files", str(tmp_path))
+
+    address = environ.Env.db_url_config((tmp_path / "database_url").read_text().strip())
+    database = SERVICES["db"]["environment"]
+    assert (address["HOST"], address["PASSWORD"]) == (
+        "db",
+        (tmp_path / "postgres_password").read_text().strip(),
+    )
+    assert (address["NAME"], address["USER"]) == (
+        database["POSTGRES_DB"],
+        database["POSTGRES_USER"],
+    )
+
+
+def test_every_value_from_outside_is_explained_in_the_example() -> None:
+    used = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", TEXT))
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+
+    assert used == set(re.findall(r"^#?([A-Z_]+)=", example, flags=re.MULTILINE))
+
+
+def test_exactly_one_beat() -> None:
+    beats = [name for name, service in SERVICES.items() if "beat" in service.get("command", [])]
+
+    assert beats == ["beat"]
+    assert SERVICES["beat"]["deploy"]["replicas"] == 1
+
+
+def test_nobody_decides_before_the_database_is_up_to_date() -> None:
+    for name in ("web", "worker", "beat"):
+        conditions = {k: v["condition"] for k, v in SERVICES[name]["depends_on"].items()}
+
+        assert conditions["setup"] == "service_completed_successfully"
+        assert conditions["db"] == conditions["redis"] == "service_healthy"
+
+
+def test_the_web_server_is_reached_through_a_proxy_of_this_host_only() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+
+    assert list(published) == ["web"]
+    assert all(port.startswith("127.0.0.1:") for port in published["web"])
