@@ -88,7 +88,7 @@ class MLPredictionLogAdmin(ReadOnlyAdmin):
     list_filter = ("prediction", "method", "ab_group", LabelledFilter, "model_version")
     list_per_page = 50
     show_full_result_count = False
-    date_hierarchy = None
+    show_facets = admin.ShowFacets.NEVER
     inlines = (LabelInline,)
     change_form_template = "admin/monitoring/mlpredictionlog/change_form.html"
     fieldsets = (

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from knox.models import AuthToken
 
+from api.demo import EXAMPLE_REQUEST
 from ml.artefacts import TrainedModel, point_to, save
 from ml.service import TriagePredictionService
 from ml.simulator import simulate
@@ -61,35 +62,7 @@ def _redis() -> str:
 @pytest.fixture
 def chest_pain() -> dict[str, Any]:
     """A man of 57 whose words and age make an acute coronary syndrome possible."""
-    return {
-        "patient_id": "p-123",
-        "encounter_id": "e-9",
-        "triage_log_id": "T-2026-00017",
-        "site": "main",
-        "patient_age": 57,
-        "sex": "male",
-        "urgency": "soon",
-        "arrival_mode": "walk_in",
-        "injury": False,
-        "reported_by": "patient",
-        "symptoms_data": {
-            "chief_complaint": "chest pain radiating to left arm",
-            "description": "since an hour, sweating",
-            "symptoms": [{"name": "nausea", "present": True, "severity": "moderate"}],
-        },
-        "vitals": {
-            "heart_rate": 104,
-            "respiratory_rate": 20,
-            "spo2": 96,
-            "systolic_bp": 142,
-            "diastolic_bp": 88,
-            "temperature_c": 36.9,
-            "consciousness": "A",
-            "pain_score": 7,
-        },
-        "medical_history": ["hypertension"],
-        "medications": ["apixaban"],
-    }
+    return copy.deepcopy(dict(EXAMPLE_REQUEST))
 
 
 @pytest.fixture
