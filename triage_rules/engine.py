@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from itertools import groupby
 
 from triage_rules.case import Pregnancy, TriageCase, Vitals
 from triage_rules.level import Level
 from triage_rules.outcome import RedFlag, Verdict
-from triage_rules.rule import Evidence, Patient, Rule
+from triage_rules.rule import NOTHING, Evidence, Patient, Rule, Sign
 from triage_rules.ruleset import Ruleset, ruleset_current
 from triage_rules.scores.news2 import News2, news2
 from triage_rules.severity import calculate_severity
@@ -21,6 +21,7 @@ from triage_rules.thresholds import limit, load
 log = logging.getLogger(__name__)
 
 Answer = tuple[Rule, Evidence]
+Response = tuple[Rule, Evidence | None]
 Reason = tuple[Level, str]
 MEASURED = tuple(field.name for field in fields(Vitals) if field.name != "spo2_scale")
 
@@ -38,20 +39,25 @@ def evaluate(case: TriageCase, *, ruleset: Ruleset | None = None) -> Verdict:
     Returns
     -------
     Verdict
-        Never raises: a text that cannot be read makes the verdict ``text_unparsed``.
+        Never raises: a text that cannot be read makes the verdict ``text_unparsed``, and a rule
+        that fails is ``unassessed``, with a floor at urgent and a person to look.
     """
     ruleset = ruleset or ruleset_current()
     patient = _patient(case)
-    answers = _answers(patient, ruleset)
+    responses = _responses(patient, ruleset)
+    answers = [(rule, evidence) for rule, evidence in responses if evidence]
+    failed = frozenset(rule.id for rule, evidence in responses if evidence is None)
+    signs = [(sign, _ask_sign(sign, patient)) for sign in ruleset.signs]
     flags = _red_flags(answers)
     suspicions = frozenset(rule.id for rule, _ in answers if rule.possible)
     floors = [
         *_flag_reasons(flags, suspicions),
         *_news2_reasons(patient.news2),
         *_unread_reasons(patient),
+        *_failure_reasons(failed),
     ]
     floor = max((level for level, _ in floors), default=Level.ROUTINE)
-    raises = [*_sign_reasons(patient, ruleset), *_unknown_reasons(patient)]
+    raises = [*_sign_reasons(signs), *_unknown_reasons(patient)]
     level = max(floor, *(level for level, _ in raises), Level.ROUTINE)
     raised = _as_self_reported(case, level)
     reasons = [*floors, *raises, *_self_report_reasons(level, raised)]
@@ -65,10 +71,10 @@ def evaluate(case: TriageCase, *, ruleset: Ruleset | None = None) -> Verdict:
         version=ruleset.version,
         red_flags=flags,
         reasons=_in_order(reasons),
-        unassessed=_unassessed(patient, ruleset, flags),
+        unassessed=_unassessed(patient, ruleset, flags, failed),
         conflicts=patient.reading.conflicts,
         text_unparsed=patient.reading.unparsed,
-        needs_human=_needs_human(patient, answers),
+        needs_human=_needs_human(patient, answers) or _has_failure([*responses, *signs]),
     )
 
 
@@ -84,26 +90,40 @@ def _patient(case: TriageCase) -> Patient:
 def _reading(case: TriageCase) -> Reading:
     try:
         return read_case(case)
-    except Exception:
-        log.exception("text_unparsed")
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, the patient gets an answer.
+        # Never the exception's own text: it may hold the patient's words.
+        log.error("text_unparsed", extra={"error": type(error).__name__})
         return Reading(unparsed=True)
 
 
-def _answers(patient: Patient, ruleset: Ruleset) -> list[Answer]:
-    answers = [(rule, evidence) for rule in ruleset.rules if (evidence := _ask(rule, patient))]
-    return [*answers, *_feared_answers(patient, ruleset)] if patient.has_fears else answers
+def _responses(patient: Patient, ruleset: Ruleset) -> list[Response]:
+    responses = [(rule, _ask(rule, patient)) for rule in ruleset.rules]
+    return [*responses, *_feared_responses(patient, ruleset)] if patient.has_fears else responses
 
 
-def _feared_answers(patient: Patient, ruleset: Ruleset) -> Iterator[Answer]:
+def _feared_responses(patient: Patient, ruleset: Ruleset) -> Iterator[Response]:
     """A worry that is the complaint keeps its flag, at urgent and not at once."""
     feared = patient.with_fears_taken_as_present()
     for rule in ruleset.rules:
-        if evidence := _ask(rule, feared):
-            yield replace(rule, floor=Level.URGENT, immediate=False), evidence
+        yield replace(rule, floor=Level.URGENT, immediate=False), _ask(rule, feared)
 
 
-def _ask(rule: Rule, patient: Patient) -> Evidence:
-    return rule.ask(patient) if rule.is_assessable(patient) else ()
+def _ask(rule: Rule, patient: Patient) -> Evidence | None:
+    """Return what fired a rule, or nothing; None where the rule itself failed."""
+    try:
+        return tuple(rule.ask(patient)) if rule.is_assessable(patient) else NOTHING
+    except Exception:  # noqa: BLE001 - the other rules must still be asked.
+        log.error("rule_failed", extra={"rule_id": rule.id})
+        return None
+
+
+def _ask_sign(sign: Sign, patient: Patient) -> Evidence | None:
+    """Return what shows a sign, or nothing; None where the sign itself failed."""
+    try:
+        return tuple(sign.ask(patient))
+    except Exception:  # noqa: BLE001 - the other signs must still be asked.
+        log.error("sign_failed", extra={"sign": sign.name})
+        return None
 
 
 def _red_flags(answers: list[Answer]) -> tuple[RedFlag, ...]:
@@ -161,9 +181,16 @@ def _unread_reasons(patient: Patient) -> Iterator[Reason]:
         yield Level.URGENT, "The text could not be read: a person must look."
 
 
-def _sign_reasons(patient: Patient, ruleset: Ruleset) -> Iterator[Reason]:
-    for sign in ruleset.signs:
-        if evidence := sign.ask(patient):
+def _failure_reasons(failed: frozenset[str]) -> Iterator[Reason]:
+    for rule_id in sorted(failed):
+        yield Level.URGENT, f"Rule {rule_id} could not be judged: a person must look."
+
+
+def _sign_reasons(signs: list[tuple[Sign, Evidence | None]]) -> Iterator[Reason]:
+    for sign, evidence in signs:
+        if evidence is None:
+            yield Level.SOON, f'"{sign.name}" could not be judged: a person must look.'
+        elif evidence:
             yield Level.SOON, f"{sign.name}: {', '.join(evidence)}."
 
 
@@ -202,12 +229,19 @@ def _in_order(reasons: list[Reason]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for _, text in ordered))
 
 
-def _unassessed(patient: Patient, ruleset: Ruleset, flags: tuple[RedFlag, ...]) -> tuple[str, ...]:
-    fired = {flag.id for flag in flags}
-    open_ids = {rule.id for rule in ruleset.rules if not rule.is_assessable(patient)}
-    return tuple(sorted(open_ids - fired))
+def _unassessed(
+    patient: Patient, ruleset: Ruleset, flags: tuple[RedFlag, ...], failed: frozenset[str]
+) -> tuple[str, ...]:
+    """The rules with a missing value, unless another line fired; and always those that failed."""
+    settled = {flag.id for flag in flags} | failed
+    rules = (rule for rule in ruleset.rules if rule.id not in settled)
+    return tuple(sorted({rule.id for rule in rules if not rule.is_assessable(patient)} | failed))
 
 
 def _needs_human(patient: Patient, answers: list[Answer]) -> bool:
     asked_for = any(rule.human_contact for rule, _ in answers)
     return asked_for or patient.reading.unparsed or _is_unknown(patient)
+
+
+def _has_failure(asked: Iterable[tuple[Rule | Sign, Evidence | None]]) -> bool:
+    return any(evidence is None for _, evidence in asked)

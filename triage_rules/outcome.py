@@ -59,7 +59,7 @@ class Verdict:
     floor
         The least urgent answer allowed, from red flags, NEWS2 and vital limits.
     unassessed
-        Ids of rules that could not be judged because a value is missing.
+        Ids of rules that could not be judged because a value is missing or the rule failed.
     conflicts
         Findings that the structure denies and the text affirms, in plain words.
     reasons

@@ -156,7 +156,7 @@ class Rule:
 
     def is_assessable(self, patient: Patient) -> bool:
         """Whether everything the line needs is known."""
-        return all(_is_known(patient.vitals, need) for need in self.needs)
+        return not self.needs or all(_is_known(patient.vitals, need) for need in self.needs)
 
 
 @cache

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.triage_rules.patients import NORMAL, adult
 from triage_rules import Level, engine, evaluate
 from triage_rules.case import Consciousness, Pregnancy, Symptom, SymptomSeverity, Vitals
+from triage_rules.ruleset import ruleset_current
 
 ABSENT_BUT_SEVERE = Symptom(name="itch", present=False, severity=SymptomSeverity.SEVERE)
 
@@ -195,3 +198,104 @@ def test_a_sugar_of_3_5_with_an_altered_letter_is_low():
     vitals = Vitals(glucose_mmol_l=3.5, consciousness=Consciousness.CONFUSED)
 
     assert "RF29" in {flag.id for flag in evaluate(adult(vitals=vitals)).red_flags}
+
+
+CHEST_PAIN = "chest pain radiating to left arm, slurred speech"
+
+
+class SecretError(Exception):
+    """Carries the patient's words, as any exception may."""
+
+
+def fails(*_):
+    raise SecretError(CHEST_PAIN)
+
+
+def ruleset_with(*, rules=(), signs=()):
+    today = ruleset_current()
+    return replace(
+        today,
+        rules=tuple(replace(r, ask=fails) if r.id in rules else r for r in today.rules),
+        signs=tuple(replace(s, ask=fails) if s.name in signs else s for s in today.signs),
+    )
+
+
+def everything_logged(caplog):
+    return " ".join(str(vars(record)) for record in caplog.records)
+
+
+def test_a_rule_that_fails_leaves_all_other_flags_and_asks_for_a_person(caplog):
+    verdict = evaluate(adult(CHEST_PAIN), ruleset=ruleset_with(rules=["RF07"]))
+
+    assert [flag.id for flag in verdict.red_flags] == ["RF10"]
+    assert "RF07" in verdict.unassessed
+    assert verdict.needs_human
+    assert "Rule RF07 could not be judged: a person must look." in verdict.reasons
+    assert {record.rule_id for record in caplog.records} == {"RF07"}
+    assert "chest" not in everything_logged(caplog)
+
+
+def test_a_rule_that_fails_sets_the_floor_at_urgent():
+    verdict = evaluate(adult(vitals=NORMAL), ruleset=ruleset_with(rules=["RF07"]))
+
+    assert verdict.floor is Level.URGENT
+    assert not verdict.text_unparsed
+
+
+def test_a_flag_with_a_line_that_failed_fires_by_its_other_lines_and_stays_unassessed():
+    today = ruleset_current()
+    first = next(rule for rule in today.rules if rule.id == "RF02")
+    rules = tuple(replace(r, ask=fails) if r is first else r for r in today.rules)
+
+    verdict = evaluate(adult("drowsy"), ruleset=replace(today, rules=rules))
+
+    assert [flag.id for flag in verdict.red_flags] == ["RF02"]
+    assert "RF02" in verdict.unassessed
+
+
+@pytest.mark.parametrize("wrong", [{"needs": ("no_such_vital",)}, {"ask": lambda _: True}])
+def test_a_rule_that_is_written_wrongly_is_a_rule_that_fails(wrong):
+    today = ruleset_current()
+    rules = tuple(replace(r, **wrong) if r.id == "RF07" else r for r in today.rules)
+
+    verdict = evaluate(adult(CHEST_PAIN), ruleset=replace(today, rules=rules))
+
+    assert [flag.id for flag in verdict.red_flags] == ["RF10"]
+    assert "RF07" in verdict.unassessed
+
+
+def test_every_rule_may_fail_at_once():
+    every = {rule.id for rule in ruleset_current().rules}
+    verdict = evaluate(adult("worried about a seizure"), ruleset=ruleset_with(rules=every))
+
+    assert verdict.level is Level.URGENT
+    assert set(verdict.unassessed) == every
+
+
+def test_a_sign_that_fails_is_soon_and_asks_for_a_person(caplog):
+    failing = ruleset_with(signs=["Wheeze or a worsening cough"])
+    verdict = evaluate(adult(vitals=NORMAL), ruleset=failing)
+
+    assert (verdict.level, verdict.floor) == (Level.SOON, Level.ROUTINE)
+    assert verdict.needs_human
+    assert verdict.reasons == (
+        '"Wheeze or a worsening cough" could not be judged: a person must look.',
+    )
+    assert "chest" not in everything_logged(caplog)
+
+
+def test_a_sign_that_fails_leaves_the_flags_and_the_other_signs():
+    failing = ruleset_with(signs=["Wheeze or a worsening cough"])
+    verdict = evaluate(adult(CHEST_PAIN, vitals=Vitals(pain_score=6)), ruleset=failing)
+
+    assert [flag.id for flag in verdict.red_flags] == ["RF07", "RF10"]
+    assert "Moderate pain or more: pain 6/10." in verdict.reasons
+
+
+def test_a_reader_that_fails_logs_the_kind_of_error_and_no_words(monkeypatch, caplog):
+    monkeypatch.setattr(engine, "read_case", fails)
+    verdict = evaluate(adult(CHEST_PAIN, vitals=Vitals(spo2=85)))
+
+    assert [flag.id for flag in verdict.red_flags] == ["RF04", "RF05"]
+    assert [record.error for record in caplog.records] == ["SecretError"]
+    assert "chest" not in everything_logged(caplog)

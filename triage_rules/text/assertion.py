@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import cached_property
 
 from triage_rules.case import ReportedBy
 from triage_rules.text.experiencer import family_positions
 from triage_rules.text.finding import Assertion
-from triage_rules.text.passage import Passage
+from triage_rules.text.passage import Passage, any_in, covered, next_in
 from triage_rules.text.phrases import Match, lasting_concepts
 
 _NEGATING_WORDS = frozenset({"no", "not", "never", "without"})
@@ -45,6 +47,23 @@ _AFTER_IF = frozenset(
     }
 )
 _BODY_WORDS = frozenset({"my", "the", "his", "her", "lower", "upper", "in", "of", "your"})
+_AFTER_BODY = frozenset({"pain", "ache", "spasm", "surgery", "injury", "problems", "problem"})
+_BACK = frozenset({"back"})
+_BEFORE_YEAR = frozenset({"in", "during"})
+_DECISIVE = frozenset(
+    {
+        "pre_negator",
+        "listing_negator",
+        "post_negator",
+        "post_negator_alone",
+        "hypothetical",
+        "if_word",
+        "feared",
+        "resolved",
+        "possible",
+    }
+)
+_DENIALS = frozenset({"post_negator", "post_negator_alone"})
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _HOURS = {
     "minute": 1 / 60,
@@ -56,6 +75,8 @@ _HOURS = {
     "week": 168,
     "weeks": 168,
 }
+_HOURS_SINCE = {"yesterday": 24.0, "week": 168.0}
+_TIME_WORDS = frozenset({"ago", *_HOURS_SINCE})
 _SMALL_NUMBERS = {
     "a": 1,
     "an": 1,
@@ -75,15 +96,29 @@ class Judge:
 
     def __init__(self, passage: Passage, *, reported_by: ReportedBy | None) -> None:
         self._passage = passage
-        self._negated = frozenset(self._negated_positions())
-        self._possible = frozenset(self._forward("possible"))
-        self._hypothetical = frozenset(self._hypothetical_positions())
-        self._feared = frozenset(self._feared_positions())
-        self._history = frozenset(self._forward("history"))
+        self._negated = covered(self._negated_ranges())
+        self._possible = covered(self._forward("possible"))
+        self._hypothetical = covered(self._hypothetical_ranges())
+        self._feared = covered(self._feared_ranges())
+        self._history = covered(self._forward("history"))
         self._family = family_positions(passage, reported_by=reported_by)
+        self._times = [at for at in passage.positions_of(_TIME_WORDS) if self._is_time(at)]
+        self._past = sorted((*passage.starts_of("history_here"), *self._years()))
+        self._current = sorted((*passage.starts_of("current"), *self._returns()))
+        self._recurring = passage.starts_of("recurring")
+        self._conditions = passage.cues.get("if_word", [])
+        self._condition_starts = passage.starts_of("if_word")
+        self._is_plain = not (
+            self._family
+            or self._past
+            or self._history
+            or not passage.cues.keys().isdisjoint(_DECISIVE)
+        )
 
     def assertion(self, finding: Match) -> Assertion:
         """Return what is said of one finding; the first that applies, in this order."""
+        if self._is_plain:
+            return Assertion.PRESENT
         if finding.start in self._family:
             return Assertion.FAMILY
         if self._is_negated(finding):
@@ -100,15 +135,18 @@ class Judge:
 
     def hours_ago(self, finding: Match) -> float | None:
         """Return how long ago the clause says it was, None where it says nothing."""
+        if not self._times:
+            return None
         clause = self._passage.clause(finding)
-        for position in clause:
-            if self._passage.at(position) == "ago":
-                return self._hours_before(position)
-            if self._passage.at(position) == "yesterday":
-                return 24.0
-            if self._passage.at(position) == "week" and self._passage.at(position - 1) == "last":
-                return 168.0
-        return None
+        position = next_in(self._times, clause.start, clause.stop)
+        return self._hours_since(position) if position < clause.stop else None
+
+    def _is_time(self, position: int) -> bool:
+        return self._passage.at(position) != "week" or self._passage.at(position - 1) == "last"
+
+    def _hours_since(self, position: int) -> float | None:
+        word = self._passage.at(position)
+        return self._hours_before(position) if word == "ago" else _HOURS_SINCE[word]
 
     def _hours_before(self, ago: int) -> float | None:
         unit = _HOURS.get(self._passage.at(ago - 1))
@@ -117,23 +155,26 @@ class Judge:
         return None if unit is None or number is None else unit * number
 
     def _is_negated(self, finding: Match) -> bool:
-        words = self._passage.texts[finding.start : finding.end]
-        protected = not _NEGATING_WORDS.isdisjoint(words) or words[0] == "unable"
-        if finding.start in self._negated and not protected:
+        if finding.start in self._negated and not self._is_protected(finding):
             return True
-        return self._denied_afterwards(finding.end)
+        return not self._passage.cues.keys().isdisjoint(_DENIALS) and self._denied_afterwards(
+            finding.end
+        )
+
+    def _is_protected(self, finding: Match) -> bool:
+        """Whether the finding has its negation within ("not breathing", "unable to speak")."""
+        words = self._passage.texts[finding.start : finding.end]
+        return not _NEGATING_WORDS.isdisjoint(words) or words[0] == "unable"
 
     def _denied_afterwards(self, end: int) -> bool:
         position = self._skip(end)
-        if self._passage.cue_at("post_negator", end) or self._passage.cue_at(
+        cue = self._passage.cue_at("post_negator", end) or self._passage.cue_at(
             "post_negator", position
-        ):
-            cue = self._passage.cue_at("post_negator", end) or self._passage.cue_at(
-                "post_negator", position
-            )
-            return cue is not None and self._closes(cue)
-        cue = self._passage.cue_at("post_negator_alone", position)
-        return cue is not None and self._is_end(cue.end)
+        )
+        if cue is not None:
+            return self._closes(cue)
+        alone = self._passage.cue_at("post_negator_alone", position)
+        return alone is not None and self._is_end(alone.end)
 
     def _closes(self, cue: Match) -> bool:
         plain = self._passage.at(cue.start) not in {":", "-"}
@@ -149,69 +190,75 @@ class Judge:
         return position
 
     def _is_resolved(self, finding: Match) -> bool:
+        if "resolved" not in self._passage.cues:
+            return False
         after = finding.end + (self._passage.at(finding.end) == ",")
-        cue = next(filter(None, map(self._resolved_cue, (after, self._skip(after)))), None)
+        cue = self._resolved_cue(after) or self._resolved_cue(self._skip(after))
         if cue is None or self._passage.at(cue.end) in {"me", "him", "her", "by", "when", "if"}:
             return False
-        return not self._passage.has_cue("recurring", self._passage.sentence_rest(cue.end))
+        return not any_in(self._recurring, self._passage.sentence_rest(cue.end))
 
     def _resolved_cue(self, position: int) -> Match | None:
         return self._passage.cue_at("resolved", position)
 
     def _is_historical(self, finding: Match) -> bool:
+        if finding.start not in self._history and not self._past:
+            return False
         clause = self._passage.clause(finding)
-        past = finding.start in self._history or self._has_past_time(clause)
-        return past and not self._is_current(clause) and not self._is_recent_and_lasting(finding)
+        past = finding.start in self._history or any_in(self._past, clause)
+        is_current = any_in(self._current, clause)
+        return past and not is_current and not self._is_recent_and_lasting(finding)
 
     def _is_recent_and_lasting(self, finding: Match) -> bool:
         """Whether it is one that counts after it has passed, and the hours since are known."""
         return finding.entry.name in lasting_concepts() and self.hours_ago(finding) is not None
 
-    def _has_past_time(self, clause: range) -> bool:
-        return self._passage.has_cue("history_here", clause) or any(
-            _YEAR.fullmatch(self._passage.at(at)) and self._passage.at(at - 1) in {"in", "during"}
-            for at in clause
-        )
+    def _years(self) -> Iterator[int]:
+        """Where a year stands as a time ("in 2019")."""
+        for at in self._passage.positions_of(_BEFORE_YEAR):
+            if _YEAR.fullmatch(self._passage.at(at + 1)):
+                yield at + 1
 
-    def _is_current(self, clause: range) -> bool:
-        return self._passage.has_cue("current", clause) or any(
-            self._passage.at(at) == "back" and self._is_return(at) for at in clause
-        )
-
-    def _is_return(self, at: int) -> bool:
-        return self._passage.at(at - 1) not in _BODY_WORDS and self._passage.at(at + 1) not in {
-            "pain",
-            "ache",
-            "spasm",
-            "surgery",
-            "injury",
-            "problems",
-            "problem",
-        }
+    def _returns(self) -> Iterator[int]:
+        """Where "back" says that something returned, and is no part of the body."""
+        for at in self._passage.positions_of(_BACK):
+            before, after = self._passage.at(at - 1), self._passage.at(at + 1)
+            if before not in _BODY_WORDS and after not in _AFTER_BODY:
+                yield at
 
     def _is_conditional(self, finding: Match) -> bool:
         """Whether "if chest pain returns" is all that is said."""
-        cue = self._passage.last_cue_before("if_word", finding.start)
-        if cue is None or cue.start < self._passage.clause(finding).start:
+        at = bisect_left(self._condition_starts, finding.start)
+        if not at or self._condition_starts[at - 1] < self._passage.clause(finding).start:
             return False
-        return all(self._passage.at(at) in _AFTER_IF for at in range(cue.end, finding.start))
+        return self._condition_reach[at - 1] >= finding.start
 
-    def _negated_positions(self) -> Iterator[int]:
+    @cached_property
+    def _condition_reach(self) -> list[int]:
+        """For each "if", where the first word stands that is more than a little word."""
+        return [self._past_little_words(cue.end) for cue in self._conditions]
+
+    def _past_little_words(self, position: int) -> int:
+        while self._passage.at(position) in _AFTER_IF:
+            position += 1
+        return position
+
+    def _negated_ranges(self) -> Iterator[range]:
         for cue in self._passage.cues.get("pre_negator", ()):
             if self._passage.at(cue.end) != ",":
-                yield from self._passage.reach(cue, over_commas=self._passage.closes_with_or(cue))
+                yield self._passage.reach(cue, over_commas=self._passage.closes_with_or(cue))
         for cue in self._passage.cues.get("listing_negator", ()):
-            yield from self._passage.reach(cue, over_commas=True)
+            yield self._passage.reach(cue, over_commas=True)
 
-    def _hypothetical_positions(self) -> Iterator[int]:
+    def _hypothetical_ranges(self) -> Iterator[range]:
         for cue in self._passage.cues.get("hypothetical", ()):
-            yield from self._passage.reach(cue, over_commas=self._passage.closes_with_or(cue))
+            yield self._passage.reach(cue, over_commas=self._passage.closes_with_or(cue))
 
-    def _feared_positions(self) -> Iterator[int]:
+    def _feared_ranges(self) -> Iterator[range]:
         for cue in self._passage.cues.get("feared", ()):
             if self._passage.at(cue.end) not in _POSSESSIVES:
-                yield from self._passage.reach(cue, over_commas=False)
+                yield self._passage.reach(cue, over_commas=False)
 
-    def _forward(self, kind: str) -> Iterator[int]:
+    def _forward(self, kind: str) -> Iterator[range]:
         for cue in self._passage.cues.get(kind, ()):
-            yield from self._passage.reach(cue, over_commas=False)
+            yield self._passage.reach(cue, over_commas=False)

@@ -1,4 +1,4 @@
-"""From what was written to the words that are read, each remembering where it stood.
+"""From what was written to the words that are read, piece by piece.
 
 The normal form is an input of models, so it has versions: ``normalise(text, version=1)``.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 CURRENT_VERSION = 1
 
@@ -31,14 +32,6 @@ _JOINERS = frozenset("-/_")
 _MEANT_TRIPLES = frozenset({"aaa", "iii", "xxx"})
 
 
-class Word(NamedTuple):
-    """One word of the normal form and the stretch of the original it came from."""
-
-    text: str
-    start: int
-    end: int
-
-
 def normalise(text: str, version: int = CURRENT_VERSION) -> str:
     """Return the normal form of ``text``: lower case, no accents, shorthand written out.
 
@@ -47,26 +40,27 @@ def normalise(text: str, version: int = CURRENT_VERSION) -> str:
     >>> normalise("C/O  CP, no SOB")
     'complains of chest pain, no shortness of breath'
     """
-    joined = " ".join(word.text for word in words_of(text, version))
+    joined = " ".join(word for piece in pieces_of(text) for word in written_out(piece, version))
     return _CLOSED_UP.sub("", joined)
 
 
-def words_of(text: str, version: int = CURRENT_VERSION) -> tuple[Word, ...]:
-    """Return the words and marks of ``text`` in order; a line break reads as a full stop."""
-    return tuple(
-        Word(written, piece.start(), piece.end())
-        for piece in _PIECE.finditer(text)
-        for written in _written_out(piece.group(), version)
-    )
+def pieces_of(text: str) -> list[str]:
+    """Return what stands between the spaces of ``text``; a line break is a piece of its own."""
+    return _PIECE.findall(text)
+
+
+def spans_of(text: str) -> list[tuple[int, int]]:
+    """Return where in ``text`` each of its pieces stands."""
+    return [piece.span() for piece in _PIECE.finditer(text)]
 
 
 def reads_as_latin(text: str) -> bool:
     """Whether at least half of the letters are of the Latin script (true without letters)."""
     if text.isascii():
         return True
-    letters = [character for character in text if character.isalpha()]
-    latin = sum(character.isascii() or _is_latin(character) for character in letters)
-    return latin * 2 >= len(letters)
+    letters = {letter: times for letter, times in Counter(text).items() if letter.isalpha()}
+    latin = sum(times for letter, times in letters.items() if _is_latin(letter))
+    return latin * 2 >= sum(letters.values())
 
 
 @lru_cache(maxsize=4096)
@@ -76,7 +70,8 @@ def _is_latin(character: str) -> bool:
 
 
 @lru_cache(maxsize=16384)
-def _written_out(piece: str, version: int) -> tuple[str, ...]:
+def written_out(piece: str, version: int = CURRENT_VERSION) -> tuple[str, ...]:
+    """Return the words and marks of one piece of text; a line break reads as a full stop."""
     if piece == "\n":
         return (".",)
     plain = _REPEATED_MARK.sub(r"\1", _plain(piece))
@@ -84,6 +79,8 @@ def _written_out(piece: str, version: int) -> tuple[str, ...]:
 
 
 def _plain(piece: str) -> str:
+    if piece.isalnum() and piece.isascii():
+        return piece.lower()
     folded = unicodedata.normalize("NFKC", piece).casefold().translate(_APOSTROPHES)
     if folded.isascii():
         return folded

@@ -1,30 +1,34 @@
-"""A text laid out for judging: its words, the phrases in it, and how far a cue reaches."""
+"""A text laid out for judging: its words, the phrases in it, and how far a cue reaches.
+
+Every question is answered from positions collected once, so that a text costs in proportion to its
+length however often a phrase stands in it.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from operator import attrgetter
 
-from triage_rules.text.normalise import Word
-from triage_rules.text.phrases import Match, replaced_concepts
+from triage_rules.text.phrases import Entry, Match, replaced_concepts
 
 SENTENCE_ENDS = frozenset(".;!?")
 LIST_LINKS = frozenset({"or", "nor", "and"})
 _CLAUSE_ENDS = SENTENCE_ENDS | {",", "-", "but", "however", "although"}
 _ITEM_ENDS = SENTENCE_ENDS | {"-", ":"}
+_ITEM_LINKS = LIST_LINKS | {","}
 _NEGATORS = ("pre_negator", "listing_negator")
 _REACH = 6
 
 
 @dataclass(frozen=True)
 class Passage:
-    """One text, read once: ``words`` and the matches that stand after longer ones hid shorter."""
+    """One text, read once: its words and the matches that stand after longer ones hid shorter."""
 
-    words: tuple[Word, ...]
-    texts: tuple[str, ...]
+    texts: Sequence[str]
     findings: tuple[Match, ...]
     cues: dict[str, list[Match]]
 
@@ -32,154 +36,195 @@ class Passage:
         """The word at a position, or a full stop outside of the text."""
         return self.texts[position] if 0 <= position < len(self.texts) else "."
 
+    def positions_of(self, words: frozenset[str]) -> list[int]:
+        """Return where any of these words stands."""
+        return [at for at, word in enumerate(self.texts) if word in words]
+
+    def starts_of(self, kind: str) -> list[int]:
+        """Return where the cues of a kind begin."""
+        return [cue.start for cue in self.cues.get(kind, ())]
+
     def reach(self, cue: Match, *, over_commas: bool) -> range:
         """Return the positions a forward cue covers: six words an item, to the clause's end."""
-        steps, position = 0, cue.end
-        while position < len(self.texts) and steps < _REACH and not self._ends_at(position):
-            if position in self._negators and cue.entry.kind in _NEGATORS:
-                break
-            if self.texts[position] == "," and not (over_commas and self._bare_after(position)):
-                break
-            if self.texts[position] == "and" and not self._bare_after(position):
-                break
-            links = self.texts[position] in LIST_LINKS or self.texts[position] == ","
-            steps = 0 if links else steps + 1
-            position += 1
-        return range(cue.end, position)
+        negates = cue.entry.kind in _NEGATORS
+        return range(cue.end, self._reach_end(cue.end, over_commas=over_commas, negates=negates))
 
     def closes_with_or(self, cue: Match) -> bool:
         """Whether the clause after the cue has an "or" or "nor" before it ends."""
-        return self._next_or[cue.end] < self._next_end[cue.end]
+        return next_in(self._ors, cue.end, self._end) < next_in(self._ends, cue.end, self._end)
 
     def clause(self, match: Match) -> range:
         """Return the positions between the commas or ends around a match."""
-        return range(self._clause_start[match.start], self._clause_end[match.end])
+        ends = self._clause_ends
+        before = bisect_left(ends, match.start)
+        start = ends[before - 1] + 1 if before else 0
+        return range(start, next_in(ends, match.end, self._end))
 
     def sentence_rest(self, position: int) -> range:
         """Return the positions from here to the end of the sentence."""
-        return range(position, self._sentence_end[position])
-
-    def has_cue(self, kind: str, within: range) -> bool:
-        """Whether a cue of this kind begins within these positions."""
-        starts = self._starts.get(kind, [])
-        at = bisect_left(starts, within.start)
-        return at < len(starts) and starts[at] < within.stop
-
-    def last_cue_before(self, kind: str, position: int) -> Match | None:
-        """Return the last cue of this kind that begins before a position."""
-        at = bisect_left(self._starts.get(kind, []), position)
-        return self.cues[kind][at - 1] if at else None
+        return range(position, next_in(self._sentence_ends, position, self._end))
 
     def cue_at(self, kind: str, position: int) -> Match | None:
-        """Return the longest cue of this kind that begins here."""
-        return self._cue_at.get((kind, position))
+        """Return the cue of this kind that begins here."""
+        return self._cue_at[kind].get(position) if kind in self.cues else None
 
-    def original(self, match: Match, text: str) -> str:
-        """Return the stretch of the original text that a match came from."""
-        return text[self.words[match.start].start : self.words[match.end - 1].end].strip(
-            " .,;:!?()"
-        )
+    @property
+    def _end(self) -> int:
+        return len(self.texts)
 
     @cached_property
-    def _boundaries(self) -> frozenset[int]:
-        return frozenset(cue.start for cue in self.cues.get("boundary", ()))
+    def _cue_at(self) -> dict[str, dict[int, Match]]:
+        return {kind: {cue.start: cue for cue in cues} for kind, cues in self.cues.items()}
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Where an item ends: at a mark, or at a word that opens a new clause."""
+        marks = self.positions_of(_ITEM_ENDS)
+        return sorted({*marks, *self.starts_of("boundary")})
+
+    @cached_property
+    def _ending(self) -> frozenset[int]:
+        return frozenset((*self._ends, self._end))
 
     @cached_property
     def _negators(self) -> frozenset[int]:
-        return frozenset(cue.start for kind in _NEGATORS for cue in self.cues.get(kind, ()))
+        return frozenset(start for kind in _NEGATORS for start in self.starts_of(kind))
 
     @cached_property
-    def _starts(self) -> dict[str, list[int]]:
-        return {kind: [cue.start for cue in cues] for kind, cues in self.cues.items()}
+    def _ors(self) -> list[int]:
+        return self.positions_of(frozenset({"or", "nor"}))
 
     @cached_property
-    def _cue_at(self) -> dict[tuple[str, int], Match]:
-        every = sorted(
-            (cue for cues in self.cues.values() for cue in cues), key=lambda cue: cue.end
-        )
-        return {(cue.entry.kind, cue.start): cue for cue in every}
+    def _clause_ends(self) -> list[int]:
+        return self.positions_of(_CLAUSE_ENDS)
 
     @cached_property
-    def _next_end(self) -> list[int]:
-        return self._next(self._ends_at)
+    def _sentence_ends(self) -> list[int]:
+        return self.positions_of(SENTENCE_ENDS)
 
     @cached_property
-    def _next_or(self) -> list[int]:
-        return self._next(lambda at: self.texts[at] in {"or", "nor"})
+    def _own_verbs(self) -> list[int]:
+        return self.starts_of("own_verb")
 
     @cached_property
-    def _clause_end(self) -> list[int]:
-        return self._next(lambda at: self.texts[at] in _CLAUSE_ENDS)
+    def _known_reaches(self) -> dict[tuple[int, bool, bool], int]:
+        return {}
 
     @cached_property
-    def _sentence_end(self) -> list[int]:
-        return self._next(lambda at: self.texts[at] in SENTENCE_ENDS)
+    def _known_items(self) -> dict[int, bool]:
+        return {}
 
-    @cached_property
-    def _clause_start(self) -> list[int]:
-        starts, start = [], 0
-        for at, word in enumerate(self.texts):
-            starts.append(start)
-            start = at + 1 if word in _CLAUSE_ENDS else start
-        return starts
+    def _reach_end(self, start: int, *, over_commas: bool, negates: bool) -> int:
+        """Follow the list item by item; what another cue has followed before is known."""
+        passed = []
+        item = start
+        while (end := self._known_reaches.get((item, over_commas, negates))) is None:
+            passed.append((item, over_commas, negates))
+            item_end = self._item_end(item, negates=negates)
+            if item_end - item == _REACH or not self._links(item_end, over_commas=over_commas):
+                end = item_end
+                break
+            item = item_end + 1
+        self._known_reaches.update(dict.fromkeys(passed, end))
+        return end
 
-    def _next(self, is_wanted: Callable[[int], bool]) -> list[int]:
-        """For each position, and the one after the last, the next position that is wanted."""
-        wanted = len(self.texts)
-        positions = [wanted]
-        for at in range(len(self.texts) - 1, -1, -1):
-            wanted = at if is_wanted(at) else wanted
-            positions.append(wanted)
-        return positions[::-1]
+    def _item_end(self, start: int, *, negates: bool) -> int:
+        for position in range(start, min(start + _REACH, self._end)):
+            if position in self._ending or self.texts[position] in _ITEM_LINKS:
+                return position
+            if negates and position in self._negators:
+                return position
+        return min(start + _REACH, self._end)
 
-    def _ends_at(self, position: int) -> bool:
-        return self.at(position) in _ITEM_ENDS or position in self._boundaries
+    def _links(self, position: int, *, over_commas: bool) -> bool:
+        """Whether the list goes on here: an "or", or a comma or "and" before a bare finding."""
+        word = self.at(position)
+        if position in self._ending or word not in _ITEM_LINKS:
+            return False
+        if word == "and" or (word == "," and over_commas):
+            return self._bare_after(position)
+        return word != ","
 
     def _bare_after(self, position: int) -> bool:
+        bare = self._known_items.get(position)
+        if bare is None:
+            bare = self._known_items[position] = self._is_bare_after(position)
+        return bare
+
+    def _is_bare_after(self, position: int) -> bool:
         """Whether the item after a comma or "and" is a bare finding, without its own verb."""
         end = position + 1
         if self.at(end) in LIST_LINKS:
             end += 1
         first = end
-        while not self._ends_at(end) and self.texts[end] not in {",", *LIST_LINKS}:
+        while end not in self._ending and self.at(end) not in _ITEM_LINKS:
             end += 1
-        return not self.has_cue("own_verb", range(first, end))
+        return not any_in(self._own_verbs, range(first, end))
 
 
-def lay_out(words: tuple[Word, ...], texts: Sequence[str], matches: Iterator[Match]) -> Passage:
+def any_in(positions: Sequence[int], within: range) -> bool:
+    """Whether one of these positions, which are in order, lies within the range."""
+    return next_in(positions, within.start, within.stop) < within.stop
+
+
+def next_in(positions: Sequence[int], start: int, otherwise: int) -> int:
+    """Return the first of these positions, which are in order, from ``start`` on."""
+    at = bisect_left(positions, start)
+    return positions[at] if at < len(positions) else otherwise
+
+
+def covered(ranges: Iterable[range]) -> frozenset[int]:
+    """Return the positions in any of the ranges; where they overlap, each is visited once."""
+    positions: set[int] = set()
+    reached = 0
+    for part in sorted(ranges, key=attrgetter("start")):
+        positions.update(range(max(part.start, reached), part.stop))
+        reached = max(reached, part.stop)
+    return frozenset(positions)
+
+
+def lay_out(texts: Sequence[str], matches: Sequence[Match]) -> Passage:
     """Return the passage of these words after longer phrases have hidden the shorter inside."""
-    everything = list(matches)
-    hiding = _hiding_at(everything)
     cues: defaultdict[str, list[Match]] = defaultdict(list)
     findings = []
-    for match in everything:
-        if any(_hides(other, match) for other in hiding.get(match.start, ())):
-            continue
+    for match in _unhidden(matches):
         if match.entry.kind == "concept":
             findings.append(match)
         else:
             cues[match.entry.kind].append(match)
-    return Passage(words=words, texts=tuple(texts), findings=tuple(findings), cues=dict(cues))
+    return Passage(texts=texts, findings=tuple(findings), cues=dict(cues))
 
 
-def _hiding_at(matches: list[Match]) -> dict[int, list[Match]]:
-    """By position, the matches of several words that lie over it."""
-    over: defaultdict[int, list[Match]] = defaultdict(list)
+def _unhidden(matches: Sequence[Match]) -> Iterator[Match]:
+    """Yield the matches, in order, that no longer one around them hides."""
+    hiding = deque(m for m in matches if m.end - m.start > 1 and m.entry.kind in _HIDING)
+    around: list[Match] = []
     for match in matches:
-        if match.end - match.start > 1 and match.entry.kind in _HIDING:
-            for position in range(match.start, match.end):
-                over[position].append(match)
-    return over
+        while hiding and hiding[0].start <= match.start:
+            around.append(hiding.popleft())
+        if around:
+            around = [longer for longer in around if longer.end > match.start]
+        if not _is_hidden(match, around):
+            yield match
 
 
-def _hides(longer: Match, shorter: Match) -> bool:
-    if not longer.holds(shorter):
-        return False
-    if longer.entry.kind == "sense":
+def _is_hidden(match: Match, around: list[Match]) -> bool:
+    """Whether one of the matches that begin no later holds this one, is longer, and hides it."""
+    entry, start, end = match
+    length = end - start
+    for longer, its_start, its_end in around:
+        if its_end >= end and its_end - its_start > length and _hides(longer, entry):
+            return True
+    return False
+
+
+@cache
+def _hides(longer: Entry, shorter: Entry) -> bool:
+    if longer.kind == "sense":
         return True
-    if shorter.entry.kind == "concept":
-        return shorter.entry.name in replaced_concepts().get(longer.entry.name, ())
-    return longer.entry.kind == "concept" or _silences(longer.entry.kind, shorter.entry.kind)
+    if shorter.kind == "concept":
+        return shorter.name in replaced_concepts().get(longer.name, ())
+    return longer.kind == "concept" or shorter.kind in _SILENCES.get(longer.kind, ())
 
 
 _SILENCES = {
@@ -203,7 +248,3 @@ _SILENCES = {
 
 
 _HIDING = frozenset({"sense", "concept", *_SILENCES})
-
-
-def _silences(longer: str, shorter: str) -> bool:
-    return shorter in _SILENCES.get(longer, ())

@@ -19,13 +19,19 @@ _FOLDER = Path(__file__).parent
 _GAP = ".."
 _LONGEST_GAP = 3
 _MOST_FILLERS = 5
+_MOST_STEPS = 100_000
+_UNKNOWN = ""
 _STOPS = frozenset(
     {".", ";", "!", "?", ",", "-", ":", "but", "no", "not", "nor", "denies", "without"}
 )
 
 
-class Entry(NamedTuple):
-    """What a phrase stands for: a kind ("concept", "pre_negator", ...) and a name in it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """What a phrase stands for: a kind ("concept", "pre_negator", ...) and a name in it.
+
+    Each kind and name has one entry only (see ``entry_of``), so entries compare by identity.
+    """
 
     kind: str
     name: str
@@ -38,13 +44,8 @@ class Match(NamedTuple):
     start: int
     end: int
 
-    def holds(self, other: Match) -> bool:
-        """Whether ``other`` lies within this match and is shorter."""
-        inside = self.start <= other.start and other.end <= self.end
-        return inside and self.end - self.start > other.end - other.start
 
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Node:
     children: dict[str, _Node] = field(default_factory=dict)
     gap: _Node | None = None
@@ -57,61 +58,119 @@ class _Node:
         return self.children.setdefault(word, _Node())
 
 
-class PhraseBook:
-    """All phrases of all files, found in one walk."""
+class _Thread(NamedTuple):
+    """One way to read on: at a node after ``skipped`` little words, or ``left`` words of a gap."""
 
-    def __init__(self, *, groups: dict[str, list[str]], fillers: Iterable[str]) -> None:
+    node: _Node
+    skipped: int = 0
+    left: int = 0
+
+    @property
+    def ends_here(self) -> bool:
+        return not self.skipped and not self.left
+
+    @property
+    def goes_on(self) -> bool:
+        return bool(self.node.children or self.node.gap)
+
+
+@dataclass(slots=True, eq=False)
+class _State:
+    """All ways to read on at once, the entries that end here, and the states that may follow."""
+
+    threads: tuple[_Thread, ...]
+    entries: tuple[Entry, ...]
+    after: dict[str, _State] = field(default_factory=dict)
+
+
+class PhraseBook:
+    """All phrases of all files, found in one walk.
+
+    The phrases are planted in a tree. The walk goes over states, each a set of places in that tree:
+    they are made when first needed and kept, so that a step costs one look-up however many phrases
+    are under way. What is kept is bounded: past ``most_steps`` it is made anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        groups: dict[str, list[str]],
+        fillers: Iterable[str],
+        most_steps: int = _MOST_STEPS,
+    ) -> None:
         self._root = _Node()
         self._groups = groups
         self._fillers = frozenset(fillers)
+        self._known = set(_STOPS | self._fillers)
+        self._most_steps = most_steps
+        self._forget()
         self.vocabulary: set[str] = set()
 
     def add(self, phrase: str, entry: Entry) -> None:
         """Learn one written phrase."""
         for words in product(*(self._choices(part) for part in phrase.split())):
             self._plant(" ".join(words).split(), entry)
+        self._forget()
 
-    def find(self, words: Sequence[str]) -> Iterator[Match]:
-        """Yield each phrase at each place, the longest reading of an entry only."""
+    def find(self, words: Sequence[str]) -> list[Match]:
+        """Return each phrase at each place, the longest reading of an entry only."""
+        found: list[Match] = []
+        openings, length = self._root.children, len(words)
         for start, word in enumerate(words):
-            node = self._root.children.get(word)
-            if node is not None:
-                ends = self._ends(words, node, start + 1)
-                yield from (Match(entry, start, end) for entry, end in ends.items())
+            if word not in openings:
+                continue
+            state, at = self._openings.get(word) or self._opening(word), start + 1
+            ends = dict.fromkeys(state.entries, at)
+            while state.threads and at < length:
+                state = state.after.get(words[at]) or self._step(state, words[at])
+                at += 1
+                if state.entries:
+                    ends.update(dict.fromkeys(state.entries, at))
+            if ends:
+                found.extend([Match(entry, start, end) for entry, end in ends.items()])
+        return found
 
-    def _ends(self, words: Sequence[str], first: _Node, position: int) -> dict[Entry, int]:
-        ends: dict[Entry, int] = {}
-        waiting = [(first, position, 0)]
-        while waiting:
-            node, at, skipped = waiting.pop()
-            if not skipped:
-                for entry in node.entries:
-                    ends[entry] = max(ends.get(entry, 0), at)
-            if at < len(words):
-                waiting.extend(self._next(node, words, at, skipped))
-        return ends
+    def _opening(self, word: str) -> _State:
+        return self._openings.setdefault(word, self._state([_Thread(self._root.children[word])]))
 
-    def _next(
-        self, node: _Node, words: Sequence[str], at: int, skipped: int
-    ) -> Iterator[tuple[_Node, int, int]]:
-        word = words[at]
+    def _step(self, state: _State, word: str) -> _State:
+        """Return the state after one more word; all words that no phrase knows are one."""
+        word = word if word in self._known else _UNKNOWN
+        following = state.after.get(word)
+        if following is None:
+            following = self._state([to for way in state.threads for to in self._next(way, word)])
+            self._keep(state, word, following)
+        return following
+
+    def _keep(self, state: _State, word: str, following: _State) -> None:
+        if self._steps >= self._most_steps:
+            self._forget()
+        self._steps += 1
+        state.after[word] = following
+
+    def _forget(self) -> None:
+        self._steps = 0
+        self._openings: dict[str, _State] = {}
+        self._states: dict[tuple[tuple[_Thread, ...], tuple[Entry, ...]], _State] = {}
+
+    def _state(self, threads: list[_Thread]) -> _State:
+        entries = (entry for way in threads if way.ends_here for entry in way.node.entries)
+        key = (_furthest(threads), tuple(dict.fromkeys(entries)))
+        return self._states.setdefault(key, _State(*key))
+
+    def _next(self, way: _Thread, word: str) -> Iterator[_Thread]:
+        node, skipped, left = way
         child = node.children.get(word)
         if child is not None:
-            yield child, at + 1, 0
-        if word in self._fillers and skipped < _MOST_FILLERS and (node.children or node.gap):
-            yield node, at + 1, skipped + 1
+            yield _Thread(child)
+        if left:
+            if left > 1 and word not in _STOPS:
+                yield _Thread(node, left=left - 1)
+            return
+        if word in self._fillers and skipped < _MOST_FILLERS:
+            yield _Thread(node, skipped=skipped + 1)
         if node.gap is not None:
-            yield from self._over_gap(node.gap, words, at)
-
-    def _over_gap(
-        self, beyond: _Node, words: Sequence[str], at: int
-    ) -> Iterator[tuple[_Node, int, int]]:
-        for position in range(at, min(at + _LONGEST_GAP + 1, len(words))):
-            child = beyond.children.get(words[position])
-            if child is not None:
-                yield child, position + 1, 0
-            if words[position] in _STOPS:
-                return
+            yield from self._next(_Thread(node.gap, left=_LONGEST_GAP + 1), word)
 
     def _choices(self, part: str) -> list[str]:
         optional = part.endswith("?")
@@ -129,8 +188,24 @@ class PhraseBook:
         for word in words:
             node = node.grow(word)
         self.vocabulary.update(word for word in words if word != _GAP)
+        self._known.update(words)
         if entry not in node.entries:
             node.entries.append(entry)
+
+
+def _furthest(threads: list[_Thread]) -> tuple[_Thread, ...]:
+    """Return the ways that lead on; of two at one node, the one that has more before it."""
+    best: dict[tuple[_Node, bool], _Thread] = {}
+    for way in sorted(threads, key=lambda way: (way.skipped, -way.left)):
+        if way.goes_on:
+            best.setdefault((way.node, way.left > 0), way)
+    return tuple(best.values())
+
+
+@cache
+def entry_of(kind: str, name: str) -> Entry:
+    """Return the one entry of a kind and a name."""
+    return Entry(kind, name)
 
 
 @cache
@@ -139,7 +214,7 @@ def phrase_book() -> PhraseBook:
     words = read_toml("words.toml")
     book = PhraseBook(groups=words["groups"], fillers=words["fillers"])
     for kind, name, phrase in _entries():
-        book.add(phrase, Entry(kind, name))
+        book.add(phrase, entry_of(kind, name))
     return book
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from triage_rules.case import (
     MAX_COMPLAINT_CHARACTERS,
@@ -18,10 +18,11 @@ from triage_rules.case import (
 )
 from triage_rules.text.assertion import Judge
 from triage_rules.text.finding import Assertion, Field, Finding
-from triage_rules.text.normalise import reads_as_latin, words_of
+from triage_rules.text.language import reads_as_foreign
+from triage_rules.text.normalise import pieces_of, reads_as_latin, spans_of, written_out
 from triage_rules.text.numbers import glucose_mmol_l, pain_scores
 from triage_rules.text.passage import lay_out
-from triage_rules.text.phrases import phrase_book
+from triage_rules.text.phrases import Match, phrase_book
 from triage_rules.text.spelling import corrected
 
 
@@ -29,7 +30,8 @@ from triage_rules.text.spelling import corrected
 class Reading:
     """All that was read of one case.
 
-    ``unparsed`` says that a field could not be read: another script, or over the length limits.
+    ``unparsed`` says that a field could not be read: another script, over the length limits, or a
+    complaint in another language.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -61,36 +63,72 @@ _AFFIRMED = frozenset({Assertion.PRESENT, Assertion.POSSIBLE})
 def read_text(
     text: str, *, field: Field, reported_by: ReportedBy | None = None
 ) -> tuple[Finding, ...]:
-    """Return the findings of one text, in the order in which they stand."""
-    words = words_of(text)
-    texts = tuple(corrected(word.text) for word in words)
-    passage = lay_out(words, texts, phrase_book().find(texts))
+    """Return the findings of one text, in the order in which they stand, each once."""
+    pieces = pieces_of(text)
+    words = [word for piece in pieces for word in _words_in(piece)]
+    passage = lay_out(words, phrase_book().find(words))
+    if not passage.findings:
+        return ()
+    original = _Original(text, pieces)
     judge = Judge(passage, reported_by=reported_by)
-    return tuple(
-        Finding(
-            concept=match.entry.name,
-            assertion=judge.assertion(match),
-            evidence=passage.original(match, text),
-            field=field,
-            hours_ago=judge.hours_ago(match),
-        )
+    said = (
+        (match.entry.name, judge.assertion(match), original.of(match), judge.hours_ago(match))
         for match in passage.findings
     )
+    return tuple(
+        Finding(concept=concept, assertion=assertion, evidence=written, field=field, hours_ago=ago)
+        for concept, assertion, written, ago in dict.fromkeys(said)
+    )
+
+
+@lru_cache(maxsize=16384)
+def _words_in(piece: str) -> tuple[str, ...]:
+    return tuple(map(corrected, written_out(piece)))
+
+
+class _Original:
+    """A text as it was written, by the positions of the words that were read."""
+
+    def __init__(self, text: str, pieces: list[str]) -> None:
+        self._text = text
+        self._spans = [
+            span
+            for piece, span in zip(pieces, spans_of(text), strict=True)
+            for _ in _words_in(piece)
+        ]
+
+    def of(self, match: Match) -> str:
+        """Return the stretch of the original text that a match came from."""
+        start, end = self._spans[match.start][0], self._spans[match.end - 1][1]
+        return self._text[start:end].strip(" .,;:!?()")
 
 
 def read_case(case: TriageCase) -> Reading:
     """Read every field of a case that carries words."""
     texts = [text for _, text in _fields(case)]
     names = [symptom.name for symptom in case.symptoms]
-    spoken = [
-        [word.text for word in words_of(text)] for text in _spoken(case) if _DIGIT.search(text)
-    ]
+    spoken = [_numbers_in(text) for text in dict.fromkeys(_spoken(case)) if _DIGIT.search(text)]
+    findings = tuple(_findings(case))
+    is_latin = all(map(reads_as_latin, [*texts, *names]))
     return Reading(
-        findings=tuple(_findings(case)),
-        unparsed=_is_too_long(case) or not all(map(reads_as_latin, [*texts, *names])),
+        findings=findings,
+        unparsed=_is_too_long(case) or not is_latin or _is_foreign(case, findings),
         pain_scores=tuple(score for words in spoken for score in pain_scores(words)),
         glucose_mmol_l=tuple(value for words in spoken for value in glucose_mmol_l(words)),
     )
+
+
+def _is_foreign(case: TriageCase, findings: tuple[Finding, ...]) -> bool:
+    """Whether the complaint says nothing known, and not a word of it is English."""
+    if any(found.field is Field.COMPLAINT for found in findings):
+        return False
+    pieces = pieces_of(case.chief_complaint[:MAX_COMPLAINT_CHARACTERS])
+    return reads_as_foreign(word for piece in pieces for word in _words_in(piece))
+
+
+def _numbers_in(text: str) -> list[str]:
+    """Return the words as they are written: a number next to a misspelt word is not believed."""
+    return [word for piece in pieces_of(text) for word in written_out(piece)]
 
 
 def _spoken(case: TriageCase) -> Iterator[str]:
@@ -100,10 +138,12 @@ def _spoken(case: TriageCase) -> Iterator[str]:
 
 
 def _findings(case: TriageCase) -> Iterator[Finding]:
-    for field, text in _fields(case):
+    """Yield the findings of every field; an entry that is written twice is read once."""
+    for field, text in dict.fromkeys(_fields(case)):
         yield from read_text(text, field=field, reported_by=case.reported_by)
-    for symptom in case.symptoms[:MAX_SYMPTOMS]:
-        yield from _symptom_findings(symptom, case.reported_by)
+    symptoms = case.symptoms[:MAX_SYMPTOMS]
+    for name, present in dict.fromkeys((_name(symptom), symptom.present) for symptom in symptoms):
+        yield from _symptom_findings(name, case.reported_by, present=present)
 
 
 def _fields(case: TriageCase) -> Iterator[tuple[Field, str]]:
@@ -118,10 +158,15 @@ def _fields(case: TriageCase) -> Iterator[tuple[Field, str]]:
         yield from ((field, entry[:MAX_ENTRY_CHARACTERS]) for entry in entries)
 
 
-def _symptom_findings(symptom: Symptom, reported_by: ReportedBy | None) -> Iterator[Finding]:
-    name = symptom.name[:MAX_ENTRY_CHARACTERS].replace("_", " ")
+def _name(symptom: Symptom) -> str:
+    return symptom.name[:MAX_ENTRY_CHARACTERS].replace("_", " ")
+
+
+def _symptom_findings(
+    name: str, reported_by: ReportedBy | None, *, present: bool
+) -> Iterator[Finding]:
     for finding in read_text(name, field=Field.SYMPTOM, reported_by=reported_by):
-        yield finding if symptom.present else replace(finding, assertion=Assertion.NEGATED)
+        yield finding if present else replace(finding, assertion=Assertion.NEGATED)
 
 
 def _is_too_long(case: TriageCase) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from itertools import takewhile
+from operator import eq
 
 from triage_rules.text.phrases import phrase_book, read_toml
 
@@ -20,8 +22,8 @@ def corrected(word: str) -> str:
     """Return the clinical word that was meant, or the word itself."""
     if word in phrase_book().vocabulary or not _may_be_misspelt(word):
         return word
-    near = [meant for meant in _candidates(word) if _distance(word, meant) <= _errors(word, meant)]
-    return min(near, key=lambda meant: (_distance(word, meant), meant), default=word)
+    near = ((_distance(word, meant), meant) for meant in _candidates(word))
+    return min((n for n in near if n[0] <= _errors(word, n[1])), default=(0, word))[1]
 
 
 def _may_be_misspelt(word: str) -> bool:
@@ -36,17 +38,17 @@ def _errors(word: str, meant: str) -> int:
 def _candidates(word: str) -> Iterator[str]:
     """Yield the words of about this length and these letters, with the first or last in place."""
     letters = _letters(word)
-    for meant, its_letters, most in _repaired_near(len(word)):
-        same_end = word[0] == meant[0] or word[-1] == meant[-1]
-        if same_end and (letters ^ its_letters).bit_count() <= most:
+    for meant, its_letters, most in _repaired_near(len(word), word[0], word[-1]):
+        if (letters ^ its_letters).bit_count() <= most:
             yield meant
 
 
-@cache
-def _repaired_near(length: int) -> list[tuple[str, int, int]]:
-    """Each word a typed word of this length may mean: its letters, and how many may differ."""
+@lru_cache(maxsize=16384)
+def _repaired_near(length: int, first: str, last: str) -> list[tuple[str, int, int]]:
+    """Each word a typed word like this may mean: its letters, and how many may differ."""
     words = (w for w in read_toml("spelling.toml")["repaired"] if abs(len(w) - length) <= 2)
-    return [(w, _letters(w), 2 * _errors(w, "x" * length)) for w in words]
+    ends = (w for w in words if w[0] == first or w[-1] == last)
+    return [(w, _letters(w), 2 * _errors(w, "x" * length)) for w in ends]
 
 
 def _letters(word: str) -> int:
@@ -64,6 +66,22 @@ def _look_alikes() -> frozenset[str]:
 
 def _distance(one: str, other: str) -> int:
     """Letters added, lost, changed, or swapped with their neighbour."""
+    return _distance_between(*_without_shared_ends(one, other))
+
+
+def _without_shared_ends(one: str, other: str) -> tuple[str, str]:
+    """Return where two words differ: the letters both begin and end with change no distance."""
+    start = _shared_start(one, other)
+    one, other = one[start:], other[start:]
+    end = _shared_start(one[::-1], other[::-1])
+    return one[: len(one) - end], other[: len(other) - end]
+
+
+def _shared_start(one: str, other: str) -> int:
+    return sum(1 for _ in takewhile(bool, map(eq, one, other)))
+
+
+def _distance_between(one: str, other: str) -> int:
     before: list[int] = []
     previous = list(range(len(other) + 1))
     for row, letter in enumerate(one, 1):

@@ -71,3 +71,9 @@ def test_the_time_of_a_finding_is_read(text, hours):
     found = [f for f in read_text(text, field=Field.COMPLAINT) if f.concept == "stroke_word"]
 
     assert [f.hours_ago for f in found] == [hours]
+
+
+def test_what_is_said_twice_is_found_once():
+    found = read_text("SOB, then again SOB", field=Field.COMPLAINT)
+
+    assert [f.evidence for f in found if f.concept == "breathless"] == ["SOB"]
