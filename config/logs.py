@@ -6,6 +6,7 @@ The text of a database error may carry a whole row, so only its type and the fra
 from __future__ import annotations
 
 import logging.config
+import sys
 import traceback
 from typing import Any
 
@@ -26,6 +27,8 @@ def frames_only(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _exception(exc_info: Any) -> BaseException | None:
+    if exc_info is True:
+        exc_info = sys.exc_info()
     error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
     return error if isinstance(error, BaseException) else None
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -44,6 +49,15 @@ def test_two_phases_are_never_open_at_once(name: str) -> None:
         Phase.objects.create(
             experiment=experiment, number=2, ramp=1, ml_share=1, default_decider="ml"
         )
+
+
+def test_migrating_another_app_first_does_not_need_the_phase(tmp_path: Path) -> None:
+    environment = os.environ | {"DATABASE_URL": f"sqlite:///{tmp_path / 'db'}"}
+    command = [sys.executable, "manage.py", "migrate", "auth", "--verbosity", "0"]
+
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_share_above_a_million_is_refused() -> None:
