@@ -17,6 +17,7 @@ from config.env import (
     env_list,
     env_number,
     env_secret,
+    env_url,
     env_whole,
     env_zone,
 )
@@ -77,6 +78,13 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_missing_secret_stops_the_start() -> None:
     with pytest.raises(SettingError, match="X is not set"):
         env_secret("X")
+
+
+@pytest.mark.parametrize("url", ["sqlite://:memory:", "sqlite:////srv/db", "postgres://u@h:5/n"])
+def test_an_address_is_taken_as_it_is(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X", url)
+
+    assert env_url("X", "", schemes=("sqlite", "postgres")) == url
 
 
 def test_a_secret_file_that_cannot_be_read_is_refused(
