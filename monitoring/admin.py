@@ -82,8 +82,8 @@ class MLPredictionLogAdmin(ReadOnlyAdmin):
     """The prediction log and the door to its label form."""
 
     list_display = (
-        "created_at", "prediction", "method", "arm", "model_level", "rules_level",
-        "fallback_reason", "model_version", "ground_truth",
+        "created_at", "prediction", "ground_truth", "method", "arm", "model_level", "rules_level",
+        "fallback_reason", "model_version",
     )  # fmt: skip
     list_filter = ("prediction", "method", "ab_group", LabelledFilter, "model_version")
     list_per_page = 50
