@@ -14,7 +14,7 @@ from triage_rules.rule import NOTHING, Evidence, Patient, Rule, Sign
 from triage_rules.ruleset import Ruleset, ruleset_current
 from triage_rules.scores.news2 import News2, news2
 from triage_rules.severity import calculate_severity
-from triage_rules.text.finding import Field
+from triage_rules.text.finding import Assertion, Field
 from triage_rules.text.reading import Reading, read_case
 from triage_rules.thresholds import limit, load
 
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 Answer = tuple[Rule, Evidence]
 Response = tuple[Rule, Evidence | None]
 Reason = tuple[Level, str]
+_RECOGNISED = frozenset(
+    {Assertion.PRESENT, Assertion.POSSIBLE, Assertion.RESOLVED, Assertion.FEARED}
+)
 MEASURED = tuple(field.name for field in fields(Vitals) if field.name != "spo2_scale")
 
 
@@ -200,7 +203,11 @@ def _unknown_reasons(patient: Patient) -> Iterator[Reason]:
 
 
 def _is_unknown(patient: Patient) -> bool:
-    recognised = any(found.field is Field.COMPLAINT for found in patient.reading.findings)
+    """Whether nothing was measured and the complaint tells nothing of the patient's own present."""
+    recognised = any(
+        found.field is Field.COMPLAINT and found.assertion in _RECOGNISED
+        for found in patient.reading.findings
+    )
     measured = any(getattr(patient.vitals, name) is not None for name in MEASURED)
     return not recognised and not measured
 

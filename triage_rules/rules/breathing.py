@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from triage_rules.case import SymptomSeverity
 from triage_rules.level import Level
 from triage_rules.rule import NOTHING, Evidence, Patient, measured, rule
+from triage_rules.text.finding import Field
 from triage_rules.thresholds import limit
 
 SINCE = date(2025, 1, 1)
@@ -25,6 +27,28 @@ SOURCE = "ESI-informed steps A and B; CTAS; respiratory rates: local policy"
 def says_cannot_breathe(patient: Patient) -> Evidence:
     """Cannot breathe, gasping, or breathless at rest."""
     return patient.says("cannot_breathe", "not_breathing_well", "gasping")
+
+
+@rule(
+    id="RF04",
+    name="Severe breathing difficulty",
+    floor=Level.EMERGENCY,
+    source=SOURCE,
+    since=SINCE,
+    possible=False,
+)
+def breathlessness_marked_severe(patient: Patient) -> Evidence:
+    """Breathlessness as a symptom that is marked severe."""
+    marked = [
+        symptom.name.replace("_", " ")
+        for symptom in patient.case.symptoms
+        if symptom.present and symptom.severity is SymptomSeverity.SEVERE
+    ]
+    return tuple(
+        found.evidence
+        for found in patient.said("breathless")
+        if found.field is Field.SYMPTOM and any(found.evidence in name for name in marked)
+    )
 
 
 @rule(

@@ -63,6 +63,11 @@ _DECISIVE = frozenset(
         "possible",
     }
 )
+_WITH_OBJECT = frozenset({"stopped", "settled", "subsided"})
+_AFTER_STOPPED = frozenset(
+    {"now", "after", "with", "since", "on", "at", "in", "within", "today", "yesterday", "last"}
+    | {"a", "an", "one", "two", "few", "before", "then", "completely", "again", "itself"}
+)
 _DENIALS = frozenset({"post_negator", "post_negator_alone"})
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _HOURS = {
@@ -194,9 +199,16 @@ class Judge:
             return False
         after = finding.end + (self._passage.at(finding.end) == ",")
         cue = self._resolved_cue(after) or self._resolved_cue(self._skip(after))
-        if cue is None or self._passage.at(cue.end) in {"me", "him", "her", "by", "when", "if"}:
+        if cue is None or not self._is_over(cue):
             return False
         return not any_in(self._recurring, self._passage.sentence_rest(cue.end))
+
+    def _is_over(self, cue: Match) -> bool:
+        """Whether the finding is what ended: "stopped eating" tells of something else."""
+        following = self._passage.at(cue.end)
+        if self._passage.at(cue.end - 1) in _WITH_OBJECT:
+            return self._is_end(cue.end) or following in _AFTER_STOPPED
+        return following not in {"me", "him", "her", "by", "when", "if"}
 
     def _resolved_cue(self, position: int) -> Match | None:
         return self._passage.cue_at("resolved", position)

@@ -224,7 +224,9 @@ def _hides(longer: Entry, shorter: Entry) -> bool:
         return True
     if shorter.kind == "concept":
         return shorter.name in replaced_concepts().get(longer.name, ())
-    return longer.kind == "concept" or shorter.kind in _SILENCES.get(longer.kind, ())
+    if longer.kind == "concept":
+        return shorter.kind != "own_verb"
+    return shorter.kind in _SILENCES.get(longer.kind, ())
 
 
 _SILENCES = {
