@@ -44,4 +44,4 @@ class TriageClient:
 
 def _refusal(status: int, answer: dict[str, Any]) -> str:
     fields = ", ".join(f"{e['pointer']} {e['code']}" for e in answer.get("errors", []))
-    return f"the service answered {status}: {answer.get('detail')} {fields}".strip()
+    return f"the service answered {status}: {answer.get('detail')} {fields}".rstrip(" .")
