@@ -120,6 +120,8 @@ _DATABASE_URL = env_url(
     schemes=("postgres", "postgresql", "sqlite"),
 )
 DATABASES = {"default": environ.Env.db_url_config(_DATABASE_URL)}
+# An answer is given when its own row is committed, not when a whole request is.
+DATABASES["default"]["ATOMIC_REQUESTS"] = False
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     VAR_DIR.mkdir(exist_ok=True)
     # Measured with 8 writers: any other mode answers "database is locked" under load.
@@ -130,8 +132,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"] |= {
-        # An answer is given when its own row is committed, not when a whole request is.
-        "ATOMIC_REQUESTS": False,
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"connect_timeout": 2, **DATABASES["default"].get("OPTIONS", {})},

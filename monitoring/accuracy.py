@@ -88,10 +88,14 @@ class AccuracyResult:
         }
 
 
+def site_today(*, now: datetime) -> date:
+    """Return the date on the site's own calendar."""
+    return now.astimezone(settings.SITE_TIME_ZONE).date()
+
+
 def day_to_check(*, now: datetime) -> date:
     """Return the newest local day whose last answer is ``LABEL_MATURITY_DAYS`` days old."""
-    today = now.astimezone(settings.SITE_TIME_ZONE).date()
-    return today - timedelta(days=settings.LABEL_MATURITY_DAYS + 1)
+    return site_today(now=now) - timedelta(days=settings.LABEL_MATURITY_DAYS + 1)
 
 
 def accuracy_check(day: date, *, now: datetime) -> AccuracyResult:

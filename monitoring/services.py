@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -223,16 +224,21 @@ def _outcome(row: GroundTruth, *, created: bool, resolved: Level | None) -> Labe
     )
 
 
+def _facts(author: User, label: Label) -> dict[str, Any]:
+    """Return who says what, as columns; the note apart, since equal notes encrypt differently."""
+    return {
+        "author": author,
+        "level": label.level,
+        "scale": label.scale,
+        "original_level": label.original_level,
+        "source": label.source,
+        "saw_prediction": label.saw_prediction,
+    }
+
+
 def _repeated(labels: QuerySet[GroundTruth], *, author: User, label: Label) -> GroundTruth | None:
     """Return the row in which the author already said exactly this."""
-    same = labels.filter(
-        author=author,
-        level=label.level,
-        source=label.source,
-        scale=label.scale,
-        original_level=label.original_level,
-        saw_prediction=label.saw_prediction,
-    )
+    same = labels.filter(**_facts(author, label))
     return next((row for row in same if decrypt(bytes(row.note_encrypted)) == label.note), None)
 
 
@@ -240,13 +246,8 @@ def _label_create(
     prediction: MLPredictionLog, *, author: User, label: Label, state: LabelState
 ) -> GroundTruth:
     row = GroundTruth(
+        **_facts(author, label),
         prediction_log=prediction,
-        author=author,
-        level=label.level,
-        scale=label.scale,
-        original_level=label.original_level,
-        source=label.source,
-        saw_prediction=label.saw_prediction,
         note_encrypted=encrypt(label.note),
         state=state,
     )

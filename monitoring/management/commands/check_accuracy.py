@@ -6,11 +6,10 @@ import json
 from datetime import date, datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from monitoring.accuracy import accuracy_check, day_to_check
+from monitoring.accuracy import accuracy_check, day_to_check, site_today
 from monitoring.alerts import alerts_deliver_pending
 
 EARLIEST = date(2000, 1, 1)
@@ -42,7 +41,7 @@ class Command(BaseCommand):
 
 
 def _parse(text: str, *, now: datetime) -> date:
-    today = now.astimezone(settings.SITE_TIME_ZONE).date()
+    today = site_today(now=now)
     try:
         day = date.fromisoformat(text)
     except ValueError:
