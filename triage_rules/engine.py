@@ -7,16 +7,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from itertools import groupby
 
-from triage_rules.case import Pregnancy, TriageCase, Vitals
+from triage_rules.case import TriageCase, Vitals
 from triage_rules.level import Level
 from triage_rules.outcome import RedFlag, Verdict
-from triage_rules.rule import NOTHING, Evidence, Patient, Rule, Sign
+from triage_rules.patient import NOTHING, Evidence, Patient
+from triage_rules.rule import Rule, Sign
 from triage_rules.ruleset import Ruleset, ruleset_current
 from triage_rules.scores.news2 import News2, news2
 from triage_rules.severity import calculate_severity
 from triage_rules.text.finding import Assertion, Field
 from triage_rules.text.reading import Reading, read_case
-from triage_rules.thresholds import limit, load
+from triage_rules.thresholds import load
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ Reason = tuple[Level, str]
 _RECOGNISED = frozenset(
     {Assertion.PRESENT, Assertion.POSSIBLE, Assertion.RESOLVED, Assertion.FEARED}
 )
+_NOT_SCORED = News2(total=None)
 MEASURED = tuple(field.name for field in fields(Vitals) if field.name != "spo2_scale")
 
 
@@ -46,13 +48,13 @@ def evaluate(case: TriageCase, *, ruleset: Ruleset | None = None) -> Verdict:
         that fails is ``unassessed``, with a floor at urgent and a person to look.
     """
     ruleset = ruleset or ruleset_current()
-    patient = _patient(case)
+    patient = _patient(case, ruleset)
     responses = _responses(patient, ruleset)
     answers = [(rule, evidence) for rule, evidence in responses if evidence]
     failed = frozenset(rule.id for rule, evidence in responses if evidence is None)
     signs = [(sign, _ask_sign(sign, patient)) for sign in ruleset.signs]
     flags = _red_flags(answers)
-    suspicions = frozenset(rule.id for rule, _ in answers if rule.possible)
+    suspicions = frozenset(rule.id for rule, _ in answers if not rule.flag.certain)
     floors = [
         *_flag_reasons(flags, suspicions),
         *_news2_reasons(patient.news2),
@@ -62,7 +64,7 @@ def evaluate(case: TriageCase, *, ruleset: Ruleset | None = None) -> Verdict:
     floor = max((level for level, _ in floors), default=Level.ROUTINE)
     raises = [*_sign_reasons(signs), *_unknown_reasons(patient)]
     level = max(floor, *(level for level, _ in raises), Level.ROUTINE)
-    raised = _as_self_reported(case, level)
+    raised = _as_self_reported(case, level, ruleset)
     reasons = [*floors, *raises, *_self_report_reasons(level, raised)]
     return Verdict(
         level=raised,
@@ -74,20 +76,17 @@ def evaluate(case: TriageCase, *, ruleset: Ruleset | None = None) -> Verdict:
         version=ruleset.version,
         red_flags=flags,
         reasons=_in_order(reasons),
-        unassessed=_unassessed(patient, ruleset, flags, failed),
+        unassessed=_unassessed(patient, answers, ruleset, failed),
         conflicts=patient.reading.conflicts,
         text_unparsed=patient.reading.unparsed,
         needs_human=_needs_human(patient, answers) or _has_failure([*responses, *signs]),
     )
 
 
-def _patient(case: TriageCase) -> Patient:
-    pregnant = case.pregnancy is Pregnancy.PREGNANT
-    return Patient(
-        case=case,
-        reading=_reading(case),
-        news2=news2(case.vitals, age=case.age, pregnant=pregnant),
-    )
+def _patient(case: TriageCase, ruleset: Ruleset) -> Patient:
+    patient = Patient(case=case, reading=_reading(case), news2=_NOT_SCORED, limits=ruleset.limits)
+    score = news2(case.vitals, age=case.age, pregnant=patient.is_pregnant)
+    return replace(patient, news2=score)
 
 
 def _reading(case: TriageCase) -> Reading:
@@ -140,11 +139,11 @@ def _merged(lines: list[Answer]) -> RedFlag:
     floor = max(rule.floor for rule, _ in lines)
     return RedFlag(
         id=first.id,
-        name=first.name,
+        name=first.flag.name,
         floor=floor,
         immediate=any(rule.immediate for rule, _ in lines),
         evidence=tuple(dict.fromkeys(words for _, evidence in lines for words in evidence)),
-        source=first.source,
+        source=first.flag.source,
     )
 
 
@@ -212,13 +211,13 @@ def _is_unknown(patient: Patient) -> bool:
     return not recognised and not measured
 
 
-def _as_self_reported(case: TriageCase, level: Level) -> Level:
+def _as_self_reported(case: TriageCase, level: Level, ruleset: Ruleset) -> Level:
     """One step up at most for the caller's own view; "emergency" gives at least urgent."""
     step = Level(min(level + 1, Level.EMERGENCY))
     own = case.urgency if case.urgency is not None else Level.ROUTINE
     raised = max(level, min(own, step), _self_reported_floor(case))
     score = case.severity_score or 0
-    return max(raised, step) if score >= limit("bands", "self_reported_score") else raised
+    return max(raised, step) if score >= ruleset.limits.number("self_reported_score") else raised
 
 
 def _self_reported_floor(case: TriageCase) -> Level:
@@ -237,16 +236,23 @@ def _in_order(reasons: list[Reason]) -> tuple[str, ...]:
 
 
 def _unassessed(
-    patient: Patient, ruleset: Ruleset, flags: tuple[RedFlag, ...], failed: frozenset[str]
+    patient: Patient, answers: list[Answer], ruleset: Ruleset, failed: frozenset[str]
 ) -> tuple[str, ...]:
-    """The rules with a missing value, unless another line fired; and always those that failed."""
-    settled = {flag.id for flag in flags} | failed
+    """What could not be judged, or not for certain.
+
+    The rules with a missing value, unless another line fired; those that failed; what a line that
+    fired asks for; and an infant's days, without which the youngest age is taken.
+    """
+    settled = {rule.id for rule, _ in answers} | failed
     rules = (rule for rule in ruleset.rules if rule.id not in settled)
-    return tuple(sorted({rule.id for rule in rules if not rule.is_assessable(patient)} | failed))
+    unjudged = {rule.id for rule in rules if not rule.is_assessable(patient)} | failed
+    asked_for = {name for rule, _ in answers for name in rule.asks_for}
+    days = {"patient_age_days"} if patient.lacks_days else set()
+    return tuple(sorted(unjudged | asked_for | days))
 
 
 def _needs_human(patient: Patient, answers: list[Answer]) -> bool:
-    asked_for = any(rule.human_contact for rule, _ in answers)
+    asked_for = any(rule.flag.human_contact for rule, _ in answers)
     return asked_for or patient.reading.unparsed or _is_unknown(patient)
 
 

@@ -1,154 +1,129 @@
-"""What a rule is: one trigger line of a red flag, with its source and its date.
+"""What a rule is: a red flag of the catalogue, and its trigger lines.
 
-A flag of the catalogue is all lines that carry its id. Where several fire, the flag takes the
-highest floor among them, and says "now" if one of them does.
+A flag has an id, a name and a source. Each of its lines asks one question about a patient; where
+several fire, the flag takes the highest floor among them, and says "now" if one of them does.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date
-from functools import cache, cached_property
 
-from triage_rules.case import Consciousness, TriageCase, Vitals
 from triage_rules.level import Level
-from triage_rules.scores.abnormal import abnormal_vitals
-from triage_rules.scores.consciousness import consciousness_of
-from triage_rules.scores.news2 import News2
-from triage_rules.text.finding import Assertion, Field, Finding
-from triage_rules.text.phrases import lasting_concepts
-from triage_rules.text.reading import Reading
+from triage_rules.patient import NOTHING, Evidence, Patient
 
-Evidence = tuple[str, ...]
-NOTHING: Evidence = ()
-
-_CURRENT = frozenset({Assertion.PRESENT, Assertion.POSSIBLE})
-_SPOKEN = frozenset({Field.COMPLAINT, Field.DESCRIPTION, Field.SYMPTOM})
-_KNOWN = _CURRENT | {Assertion.HISTORICAL, Assertion.RESOLVED}
-
-
-@dataclass(frozen=True)
-class Patient:
-    """A case as rules ask about it: what is said, what is known, what was measured."""
-
-    case: TriageCase
-    reading: Reading
-    news2: News2
-
-    @property
-    def vitals(self) -> Vitals:
-        """What was measured."""
-        return self.case.vitals
-
-    @property
-    def age(self) -> float:
-        """Age in years."""
-        return self.case.age
-
-    @property
-    def is_adult(self) -> bool:
-        """Whether the adult limits apply: 16 years and over."""
-        return self.age >= 16
-
-    @property
-    def consciousness(self) -> Consciousness | None:
-        """ACVPU as recorded, else from the coma score."""
-        return consciousness_of(self.vitals)
-
-    @cached_property
-    def abnormal_vitals(self) -> Evidence:
-        """The measurements that are abnormal for the age, as words."""
-        return abnormal_vitals(self.vitals, news2=self.news2, age=self.age)
-
-    def says(self, *concepts: str) -> Evidence:
-        """Return the words that say, of now, any of these concepts; nothing if none does."""
-        return _words(self._present, concepts)
-
-    def said(self, *concepts: str) -> tuple[Finding, ...]:
-        """Return the findings of now among these concepts."""
-        return tuple(found for name in concepts for found in self._present.get(name, ()))
-
-    def knows(self, *concepts: str) -> Evidence:
-        """Return the words that say any of these of now, of the past, or in the lists."""
-        return _words(self._known, concepts)
-
-    @cached_property
-    def has_fears(self) -> bool:
-        """Whether the complaint is a worry about a finding."""
-        return any(self._is_feared(found) for found in self.reading.findings)
-
-    def with_fears_taken_as_present(self) -> Patient:
-        """Return the patient as if what the complaint fears were so."""
-        findings = tuple(
-            replace(found, assertion=Assertion.POSSIBLE) if self._is_feared(found) else found
-            for found in self.reading.findings
-        )
-        return replace(self, reading=replace(self.reading, findings=findings))
-
-    @cached_property
-    def _present(self) -> dict[str, list[Finding]]:
-        return _by_concept(filter(_is_of_now, self.reading.findings))
-
-    @cached_property
-    def _known(self) -> dict[str, list[Finding]]:
-        return _by_concept(found for found in self.reading.findings if found.assertion in _KNOWN)
-
-    @staticmethod
-    def _is_feared(found: Finding) -> bool:
-        return found.assertion is Assertion.FEARED and found.field is Field.COMPLAINT
-
-
-def _words(findings: dict[str, list[Finding]], concepts: tuple[str, ...]) -> Evidence:
-    if findings.keys().isdisjoint(concepts):
-        return NOTHING
-    found = (found for name in concepts for found in findings.get(name, ()))
-    return tuple(dict.fromkeys(finding.evidence for finding in found))
-
-
-def _by_concept(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
-    by_concept: defaultdict[str, list[Finding]] = defaultdict(list)
-    for found in findings:
-        by_concept[found.concept].append(found)
-    return by_concept
-
-
-def _is_of_now(found: Finding) -> bool:
-    lasts = found.assertion is Assertion.RESOLVED and found.concept in lasting_concepts()
-    return found.field in _SPOKEN and (found.assertion in _CURRENT or lasts)
-
+__all__ = ["NOTHING", "RULES", "SIGNS", "Evidence", "Flag", "Patient", "Rule", "Sign", "both"]
 
 Question = Callable[[Patient], Evidence]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """One red flag of the catalogue, by which its trigger lines are registered.
+
+    Attributes
+    ----------
+    certain
+        Whether the name says what is there ("low oxygen") and not what is suspected ("stroke").
+    human_contact
+        Whether a person must speak with the patient whatever the level.
+    """
+
+    id: str
+    name: str
+    source: str
+    since: date
+    certain: bool = False
+    human_contact: bool = False
+
+    def emergency(
+        self,
+        *,
+        needs: tuple[str, ...] = (),
+        immediate: bool = False,
+        since: date | None = None,
+        until: date | None = None,
+    ) -> Callable[[Question], Question]:
+        """Register a question whose yes makes the patient an emergency; see ``Rule``."""
+        return self._line(
+            Level.EMERGENCY, needs=needs, immediate=immediate, since=since, until=until
+        )
+
+    def urgent(
+        self,
+        *,
+        needs: tuple[str, ...] = (),
+        asks_for: tuple[str, ...] = (),
+        since: date | None = None,
+        until: date | None = None,
+    ) -> Callable[[Question], Question]:
+        """Register a question whose yes sets the floor at urgent; see ``Rule``."""
+        return self._line(Level.URGENT, needs=needs, asks_for=asks_for, since=since, until=until)
+
+    def _line(
+        self,
+        floor: Level,
+        *,
+        needs: tuple[str, ...],
+        immediate: bool = False,
+        asks_for: tuple[str, ...] = (),
+        since: date | None,
+        until: date | None,
+    ) -> Callable[[Question], Question]:
+        def register(ask: Question) -> Question:
+            RULES.append(
+                Rule(
+                    flag=self,
+                    floor=floor,
+                    ask=ask,
+                    since=since or self.since,
+                    until=until,
+                    needs=needs,
+                    immediate=immediate,
+                    asks_for=asks_for,
+                    sentence=_first_sentence(ask),
+                )
+            )
+            return ask
+
+        return register
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One trigger line: a question about a patient, and what follows from a yes.
 
+    The question returns the words or values that fired it, or ``NOTHING``. It is not asked while a
+    measurement in ``needs`` is missing; the flag is then reported as unassessed, unless another
+    line of it fired.
+
     Attributes
     ----------
+    since, until
+        The line holds from the first of these days on, and no longer on the second.
     needs
         Measurements without which the line cannot be judged; "a|b" is content with either.
-    until
-        The first day on which the line no longer holds; None while it does.
-    human_contact
-        Whether a person must speak with the patient whatever the level.
-    possible
-        Whether the name is a diagnosis that is only suspected.
+    asks_for
+        What is not known and would settle the flag; listed as unassessed when the line fires.
+    sentence
+        What it asks, in plain words.
     """
 
-    id: str
-    name: str
+    flag: Flag
     floor: Level
     ask: Question
-    source: str
     since: date
-    needs: tuple[str, ...] = ()
     until: date | None = None
+    needs: tuple[str, ...] = ()
     immediate: bool = False
-    human_contact: bool = False
-    possible: bool = True
+    asks_for: tuple[str, ...] = ()
+    sentence: str
+
+    @property
+    def id(self) -> str:
+        """The id of its flag."""
+        return self.flag.id
 
     def holds_on(self, day: date) -> bool:
         """Whether the line was in force on a day."""
@@ -156,16 +131,7 @@ class Rule:
 
     def is_assessable(self, patient: Patient) -> bool:
         """Whether everything the line needs is known."""
-        return not self.needs or all(_is_known(patient.vitals, need) for need in self.needs)
-
-
-@cache
-def _alternatives(need: str) -> tuple[str, ...]:
-    return tuple(need.split("|"))
-
-
-def _is_known(vitals: Vitals, need: str) -> bool:
-    return any(getattr(vitals, name) is not None for name in _alternatives(need))
+        return not self.needs or all(map(patient.is_known, self.needs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,52 +148,11 @@ RULES: list[Rule] = []
 SIGNS: list[Sign] = []
 
 
-def rule(
-    *,
-    id: str,  # noqa: A002 - the catalogue's word.
-    name: str,
-    floor: Level,
-    source: str,
-    since: date,
-    needs: tuple[str, ...] = (),
-    until: date | None = None,
-    immediate: bool = False,
-    human_contact: bool = False,
-    possible: bool = True,
-) -> Callable[[Question], Question]:
-    """Register a question as one trigger line of a red flag.
-
-    The question returns the words or values that fired it, or ``NOTHING``. It is not asked while
-    a measurement in ``needs`` is missing; the flag is then reported as unassessed, unless another
-    line of it fired.
-    """
-
-    def register(ask: Question) -> Question:
-        RULES.append(
-            Rule(
-                id=id,
-                name=name,
-                floor=floor,
-                ask=ask,
-                source=source,
-                since=since,
-                needs=needs,
-                until=until,
-                immediate=immediate,
-                human_contact=human_contact,
-                possible=possible,
-            )
-        )
-        return ask
-
-    return register
-
-
 def sign(*, source: str, since: date) -> Callable[[Question], Question]:
     """Register a question whose yes makes the patient ``soon``; its docstring is the reason."""
 
     def register(ask: Question) -> Question:
-        name = (ask.__doc__ or "").strip().splitlines()[0].rstrip(".")
+        name = _first_sentence(ask).rstrip(".")
         SIGNS.append(Sign(name=name, ask=ask, source=source, since=since))
         return ask
 
@@ -239,12 +164,10 @@ def both(*parts: Evidence) -> Evidence:
     return tuple(dict.fromkeys(_flat(parts))) if all(parts) else NOTHING
 
 
-def measured(name: str, value: float | str, unit: str = "") -> Evidence:
-    """Return a measured value as evidence, in words."""
-    written = f"{value:g}" if isinstance(value, float | int) else value
-    return (f"{name} {written} {unit}".strip(),)
-
-
 def _flat(parts: tuple[Evidence, ...]) -> Iterator[str]:
     for part in parts:
         yield from part
+
+
+def _first_sentence(ask: Question) -> str:
+    return (ask.__doc__ or "").strip().partition("\n\n")[0].replace("\n    ", " ")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import triage_rules.rules
 from triage_rules.rule import RULES, SIGNS, Rule, Sign
+from triage_rules.thresholds import Limits, limits_as_of
 
 _FOLDER = Path(__file__).parent
 _VERSION_LENGTH = 12
@@ -20,15 +21,16 @@ _VERSION_LENGTH = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruleset:
-    """The trigger lines and signs in force on a day.
+    """The trigger lines, signs and numbers in force on a day.
 
-    ``version`` is a digest of the package's sources and data files: the same content, the same
-    version, on every machine.
+    ``version`` is a digest of the package's sources and data files and of what of them is in force:
+    the same judgement, the same version, on every machine.
     """
 
     version: str
     rules: tuple[Rule, ...]
     signs: tuple[Sign, ...]
+    limits: Limits
 
 
 def ruleset_current() -> Ruleset:
@@ -40,11 +42,14 @@ def ruleset_current() -> Ruleset:
 def ruleset_as_of(day: date) -> Ruleset:
     """Return the rules in force on a day."""
     _discover()
-    return Ruleset(
-        version=_version(),
-        rules=tuple(rule for rule in RULES if rule.holds_on(day)),
-        signs=tuple(sign for sign in SIGNS if sign.since <= day),
-    )
+    rules = tuple(rule for rule in RULES if rule.holds_on(day))
+    signs = tuple(sign for sign in SIGNS if sign.since <= day)
+    limits = limits_as_of(day)
+    lines = [f"{rule.id} {rule.sentence} {rule.since}" for rule in rules]
+    lines += [f"{sign.name} {sign.since}" for sign in signs]
+    numbers = [f"{name} {limit.since}" for name, limit in sorted(limits.by_name.items())]
+    version = _version("\n".join((*lines, *numbers)))
+    return Ruleset(version=version, rules=rules, signs=signs, limits=limits)
 
 
 @cache
@@ -53,13 +58,19 @@ def _discover() -> None:
         import_module(module.name)
 
 
+def _version(in_force: str) -> str:
+    digest = hashlib.sha256(in_force.encode())
+    digest.update(_content_digest())
+    return digest.hexdigest()[:_VERSION_LENGTH]
+
+
 @cache
-def _version() -> str:
+def _content_digest() -> bytes:
     digest = hashlib.sha256()
     for path in _content():
         digest.update(path.relative_to(_FOLDER).as_posix().encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:_VERSION_LENGTH]
+    return digest.digest()
 
 
 def _content() -> Iterator[Path]:

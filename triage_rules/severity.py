@@ -45,7 +45,7 @@ def calculate_severity(*, level: Level, news2_total: int | None, pain_score: int
     >>> calculate_severity(level=Level.URGENT, news2_total=3, pain_score=7)
     57
     """
-    low, high = load("bands")["severity"][level.label]
+    low, high = load("levels")["severity"][level.label]
     return int(min(low + max(news2_total or 0, pain_score or 0), high))
 
 
@@ -63,7 +63,7 @@ def recommend_care_level(
     target_minutes
         A site's own minutes by level label, and ``immediate``; what it leaves out stays as is.
     """
-    minutes = {**load("bands")["care"], **(target_minutes or {})}
+    minutes = {**load("levels")["care"], **(target_minutes or {})}
     if immediate:
         return CareAdvice(CareLevel.EMERGENCY_DEPARTMENT, int(minutes["immediate"]))
     return CareAdvice(_CARE_LEVEL[level], int(minutes[level.label]))

@@ -1,24 +1,24 @@
 from datetime import date
 
 from tests.triage_rules.patients import adult
-from triage_rules import evaluate
+from triage_rules import evaluate, rule
 from triage_rules.level import Level
-from triage_rules.rule import Rule
+from triage_rules.rule import Flag
 from triage_rules.ruleset import ruleset_as_of, ruleset_current
 
 
 def test_every_rule_has_a_name_a_source_and_a_sentence():
-    for rule in ruleset_current().rules:
-        assert rule.id.startswith("RF")
-        assert rule.name
-        assert rule.source
-        assert rule.ask.__doc__
+    for line in ruleset_current().rules:
+        assert line.id.startswith("RF")
+        assert line.flag.name
+        assert line.flag.source
+        assert line.sentence.endswith(".")
 
 
-def test_lines_of_one_flag_share_name_and_source_area():
-    names = {}
-    for rule in ruleset_current().rules:
-        assert names.setdefault(rule.id, rule.name) == rule.name
+def test_each_id_of_the_catalogue_is_one_flag():
+    flags = {line.flag for line in ruleset_current().rules}
+
+    assert len({flag.id for flag in flags}) == len(flags)
 
 
 def test_the_version_is_a_short_digest_and_stays():
@@ -35,12 +35,17 @@ def test_before_the_first_date_there_are_no_rules():
     assert evaluate(adult("can't breathe"), ruleset=ruleset).level is Level.ROUTINE
 
 
-def test_a_rule_ends_on_its_until_date():
-    old = Rule(
-        id="RF05", name="Low oxygen", floor=Level.URGENT, ask=lambda patient: (), source="none",
-        since=date(2025, 1, 1), until=date(2026, 1, 1),
-    )  # fmt: skip
+OLD = Flag(id="RF99", name="Test", source="none", since=date(2025, 1, 1))
 
-    assert old.holds_on(date(2025, 12, 31))
-    assert not old.holds_on(date(2026, 1, 1))
-    assert not old.holds_on(date(2024, 12, 31))
+
+def test_a_line_ends_on_its_until_date(monkeypatch):
+    monkeypatch.setattr(rule, "RULES", lines := [])
+    OLD.urgent(until=date(2026, 1, 1))(lambda patient: ())
+    OLD.emergency(since=date(2026, 1, 1))(lambda patient: ())
+    former, present = lines
+
+    assert former.holds_on(date(2025, 12, 31))
+    assert not former.holds_on(date(2026, 1, 1))
+    assert not former.holds_on(date(2024, 12, 31))
+    assert present.holds_on(date(2026, 1, 1))
+    assert not present.holds_on(date(2025, 12, 31))

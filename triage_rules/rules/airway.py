@@ -4,35 +4,34 @@ from __future__ import annotations
 
 from datetime import date
 
-from triage_rules.level import Level
-from triage_rules.rule import Evidence, Patient, both, rule
+from triage_rules.patient import Evidence, Patient
+from triage_rules.rule import Flag, both
 
 SINCE = date(2025, 1, 1)
 
-
-@rule(
+NOT_BREATHING = Flag(
     id="RF01",
     name="Arrest or not breathing",
-    floor=Level.EMERGENCY,
-    immediate=True,
     source="ESI-informed step A; SATS; MTS",
     since=SINCE,
 )
+AIRWAY_THREAT = Flag(
+    id="RF03",
+    name="Airway threat",
+    source="ESI-informed, edition 5, ENT; CTAS 2; MTS",
+    since=SINCE,
+    certain=True,
+)
+
+
+@NOT_BREATHING.emergency(immediate=True)
 def not_breathing_or_no_pulse(patient: Patient) -> Evidence:
     """No pulse, not breathing, agonal, or blue and unresponsive."""
     blue_and_unresponsive = both(patient.says("blue_colour"), patient.says("unresponsive"))
     return patient.says("no_pulse", "not_breathing", "gone_blue") or blue_and_unresponsive
 
 
-@rule(
-    id="RF03",
-    name="Airway threat",
-    floor=Level.EMERGENCY,
-    immediate=True,
-    source="ESI-informed, edition 5, ENT; CTAS 2; MTS",
-    since=SINCE,
-    possible=False,
-)
+@AIRWAY_THREAT.emergency(immediate=True)
 def threatened_airway(patient: Patient) -> Evidence:
     """Stridor, drooling, saliva not swallowed, choking now, muffled voice, swollen throat."""
     return patient.says(

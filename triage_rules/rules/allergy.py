@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from datetime import date
 
-from triage_rules.level import Level
-from triage_rules.rule import NOTHING, Evidence, Patient, both, measured, rule
-from triage_rules.thresholds import limit
+from triage_rules.patient import NOTHING, Evidence, Patient
+from triage_rules.rule import Flag, both
 
 SINCE = date(2025, 1, 1)
 
+ANAPHYLAXIS = Flag(
+    id="RF06",
+    name="Anaphylaxis",
+    source="World Allergy Organization 2020",
+    since=SINCE,
+)
 
-NAME = "Anaphylaxis"
-SOURCE = "World Allergy Organization 2020"
+
 SKIN = ("skin_reaction", "face_swelling", "throat_swelling")
 BREATHING = ("breathless", "cannot_breathe", "not_breathing_well", "wheeze", "stridor", "gasping")
 CIRCULATION = ("syncope", "low_pressure_words", "dizzy")
 
 
-@rule(id="RF06", name=NAME, floor=Level.EMERGENCY, immediate=True, source=SOURCE, since=SINCE)
+@ANAPHYLAXIS.emergency(immediate=True)
 def says_anaphylaxis(patient: Patient) -> Evidence:
     """Named as such, or adrenaline was already used."""
     return patient.says("anaphylaxis_word", "adrenaline_used")
 
 
-@rule(id="RF06", name=NAME, floor=Level.EMERGENCY, immediate=True, source=SOURCE, since=SINCE)
+@ANAPHYLAXIS.emergency(immediate=True)
 def skin_and_another_system(patient: Patient) -> Evidence:
     """Acute skin or mucosal change with breathing, circulation or severe gut signs."""
     skin = patient.says(*SKIN)
@@ -34,7 +38,7 @@ def skin_and_another_system(patient: Patient) -> Evidence:
     return both(skin, other)
 
 
-@rule(id="RF06", name=NAME, floor=Level.EMERGENCY, immediate=True, source=SOURCE, since=SINCE)
+@ANAPHYLAXIS.emergency(immediate=True)
 def reaction_to_allergen(patient: Patient) -> Evidence:
     """After an allergen: low pressure, tight airways, a changed voice, or a swollen face."""
     reaction = (
@@ -47,8 +51,4 @@ def reaction_to_allergen(patient: Patient) -> Evidence:
 
 
 def _low_pressure(patient: Patient) -> Evidence:
-    pressure = patient.vitals.systolic_bp
-    if pressure is None or not patient.is_adult:
-        return NOTHING
-    low = pressure < limit("rules", "anaphylaxis_pressure")
-    return measured("systolic pressure", pressure, "mmHg") if low else NOTHING
+    return patient.below("systolic_bp", "anaphylaxis_pressure") if patient.is_adult else NOTHING

@@ -4,43 +4,39 @@ from __future__ import annotations
 
 from datetime import date
 
-from triage_rules.level import Level
-from triage_rules.rule import Evidence, Patient, both, rule
+from triage_rules.patient import Evidence, Patient
+from triage_rules.rule import Flag, both
 
 SINCE = date(2025, 1, 1)
 
-
-NAME = "Major bleeding"
-SOURCE = "ESI-informed steps A and B; SATS"
-
-
-@rule(
+MAJOR_BLEEDING = Flag(
     id="RF20",
-    name=NAME,
-    floor=Level.EMERGENCY,
-    immediate=True,
-    source=SOURCE,
+    name="Major bleeding",
+    source="ESI-informed steps A and B; SATS",
     since=SINCE,
-    possible=False,
+    certain=True,
 )
+
+
+@MAJOR_BLEEDING.emergency(immediate=True)
 def spurting_or_not_controlled(patient: Patient) -> Evidence:
     """Spurting, or not stopping with pressure."""
     return patient.says("spurting", "uncontrolled_bleeding")
 
 
-@rule(id="RF20", name=NAME, floor=Level.EMERGENCY, source=SOURCE, since=SINCE, possible=False)
+@MAJOR_BLEEDING.emergency()
 def soaked_through(patient: Patient) -> Evidence:
     """Soaked through with blood."""
     return patient.says("soaked")
 
 
-@rule(id="RF20", name=NAME, floor=Level.URGENT, source=SOURCE, since=SINCE, possible=False)
+@MAJOR_BLEEDING.urgent()
 def nosebleed_or_on_anticoagulant(patient: Patient) -> Evidence:
     """A nosebleed, or any bleeding on an anticoagulant."""
     return _lesser_bleeding(patient)
 
 
-@rule(id="RF20", name=NAME, floor=Level.EMERGENCY, source=SOURCE, since=SINCE, possible=False)
+@MAJOR_BLEEDING.emergency()
 def lesser_bleeding_with_abnormal_vitals(patient: Patient) -> Evidence:
     """The same with an abnormal vital sign."""
     return both(_lesser_bleeding(patient), patient.abnormal_vitals)

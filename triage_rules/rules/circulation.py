@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from datetime import date
 
-from triage_rules.level import Level
-from triage_rules.rule import NOTHING, Evidence, Patient, both, rule
-from triage_rules.thresholds import limit
+from triage_rules.patient import NOTHING, Evidence, Patient
+from triage_rules.rule import Flag, both
 
 SINCE = date(2025, 1, 1)
 
+CORONARY_SYNDROME = Flag(
+    id="RF07",
+    name="Acute coronary syndrome",
+    source="ESI-informed step B; CTAS 2; SATS; ages: local policy",
+    since=SINCE,
+)
 
-NAME = "Acute coronary syndrome"
-SOURCE = "ESI-informed step B; CTAS 2; SATS; ages: local policy"
+
 COMPANIONS = ("pain_spreading", "sweating", "breathless", "vomiting", "syncope", "exertional")
 
 
-@rule(id="RF07", name=NAME, floor=Level.EMERGENCY, source=SOURCE, since=SINCE)
+@CORONARY_SYNDROME.emergency()
 def chest_pain_with_companions(patient: Patient) -> Evidence:
     """Chest pain that spreads, or comes with sweat, breathlessness, vomiting, fainting, effort."""
     return both(patient.says("chest_pain"), _companions(patient))
 
 
-@rule(id="RF07", name=NAME, floor=Level.EMERGENCY, source=SOURCE, since=SINCE)
+@CORONARY_SYNDROME.emergency()
 def chest_pain_at_risk(patient: Patient) -> Evidence:
     """Chest pain at the coronary age, with known coronary disease or with abnormal vitals."""
     if _is_only_sore_when_pressed(patient):
@@ -30,13 +34,13 @@ def chest_pain_at_risk(patient: Patient) -> Evidence:
     return both(patient.says("chest_pain"), _coronary_risk(patient))
 
 
-@rule(id="RF07", name=NAME, floor=Level.URGENT, source=SOURCE, since=SINCE)
+@CORONARY_SYNDROME.urgent()
 def chest_wall_pain(patient: Patient) -> Evidence:
     """Chest pain that is only sore when pressed, at any age."""
     return both(patient.says("chest_pain"), patient.says("tender_when_pressed"))
 
 
-@rule(id="RF07", name=NAME, floor=Level.EMERGENCY, source=SOURCE, since=SINCE)
+@CORONARY_SYNDROME.emergency()
 def equivalent_at_risk(patient: Patient) -> Evidence:
     """Jaw, arm or upper stomach pain, or sudden weakness with sweat, in the old or diabetic."""
     if not _is_at_equivalent_risk(patient):
@@ -45,7 +49,7 @@ def equivalent_at_risk(patient: Patient) -> Evidence:
     return _equivalent_pain(patient) or weak_and_sweating
 
 
-@rule(id="RF07", name=NAME, floor=Level.EMERGENCY, source=SOURCE, since=SINCE)
+@CORONARY_SYNDROME.emergency()
 def equivalent_with_sweat(patient: Patient) -> Evidence:
     """Jaw, arm or upper stomach pain, or heartburn, with sweating."""
     pain = patient.says("jaw_arm_epigastric_pain", "heartburn")
@@ -57,7 +61,7 @@ def _companions(patient: Patient) -> Evidence:
 
 
 def _coronary_risk(patient: Patient) -> Evidence:
-    of_age = patient.age >= limit("rules", "coronary_age")
+    of_age = patient.age >= patient.limit("coronary_age")
     age = (f"age {int(patient.age)}",) if of_age else NOTHING
     return (*age, *_known_disease(patient), *patient.abnormal_vitals)
 
@@ -73,7 +77,7 @@ def _is_only_sore_when_pressed(patient: Patient) -> bool:
 
 
 def _is_at_equivalent_risk(patient: Patient) -> bool:
-    old = patient.age >= limit("rules", "coronary_equivalent_age")
+    old = patient.age >= patient.limit("coronary_equivalent_age")
     return old or bool(patient.knows("diabetes"))
 
 

@@ -4,39 +4,27 @@ from __future__ import annotations
 
 from datetime import date
 
-from triage_rules.case import Consciousness
-from triage_rules.level import Level
-from triage_rules.rule import NOTHING, Evidence, Patient, both, measured, rule
-from triage_rules.thresholds import limit
+from triage_rules.patient import Evidence, Patient
+from triage_rules.rule import Flag, both
 
 SINCE = date(2025, 1, 1)
 
+MENINGITIS = Flag(
+    id="RF12",
+    name="Meningitis or meningococcal disease",
+    source="NICE NG240",
+    since=SINCE,
+)
 
-NAME = "Meningitis or meningococcal disease"
-SOURCE = "NICE NG240"
 
-
-@rule(id="RF12", name=NAME, floor=Level.EMERGENCY, source=SOURCE, since=SINCE)
+@MENINGITIS.emergency()
 def rash_that_does_not_fade(patient: Patient) -> Evidence:
     """A rash that does not fade under pressure, or meningitis by name."""
     return patient.says("nonblanching_rash", "meningitis_word")
 
 
-@rule(id="RF12", name=NAME, floor=Level.EMERGENCY, source=SOURCE, since=SINCE)
+@MENINGITIS.emergency()
 def fever_headache_and_stiff_neck(patient: Patient) -> Evidence:
     """Fever and a stiff neck, or pain in the light, with headache or an altered mind."""
     irritation = patient.says("neck_stiffness", "photophobia")
-    return both(_fever(patient), irritation, _head_or_mind(patient))
-
-
-def _fever(patient: Patient) -> Evidence:
-    temperature = patient.vitals.temperature_c
-    if temperature is not None and temperature >= limit("rules", "fever"):
-        return measured("temperature", temperature, "°C")
-    return patient.says("fever")
-
-
-def _head_or_mind(patient: Patient) -> Evidence:
-    altered = patient.consciousness not in (None, Consciousness.ALERT)
-    mind = (f"consciousness {patient.consciousness}",) if altered else NOTHING
-    return (*patient.says("headache", "confused", "drowsy", "unresponsive"), *mind)
+    return both(patient.fever, irritation, (*patient.says("headache"), *patient.altered_mind))

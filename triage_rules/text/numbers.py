@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import date
 
-from triage_rules.thresholds import limit
+from triage_rules.thresholds import limits_as_of
 
 _OF_TEN = re.compile(r"(\d{1,2})(?:\.\d)?/10")
 _NUMBER = re.compile(r"\d{1,3}(?:[.,]\d+)?")
@@ -54,8 +55,16 @@ _OTHER_UNITS = frozenset(
     }
 )
 _NEAR = 5
+_MG_DL_PER_MMOL_L = 18.016
+_MUST_BE_MG_DL = limits_as_of(date.max).number("glucose_must_be_mg_dl")
 _ENDS = frozenset({".", ";"})
 _ENDS_AND_COMMA = _ENDS | {","}
+
+
+def numbers_in(texts: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """Yield each measurement that the words give: its name and its value in our unit."""
+    yield from (("pain_score", score) for score in pain_scores(texts))
+    yield from (("glucose_mmol_l", value) for value in glucose_mmol_l(texts))
 
 
 def pain_scores(texts: Sequence[str]) -> Iterator[int]:
@@ -114,7 +123,7 @@ def _counts_something(number: str, unit: str) -> bool:
 
 
 def _is_exact(number: str, unit: str) -> bool:
-    is_large = _value(number) >= limit("rules", "glucose_must_be_mg_dl")
+    is_large = _value(number) >= _MUST_BE_MG_DL
     return is_large or not number.isdecimal() or unit.startswith(("mg", "mmol"))
 
 
@@ -123,7 +132,7 @@ def _value(number: str) -> float:
 
 
 def _in_mmol_l(number: float, unit: str) -> float:
-    is_mg = unit.startswith("mg") or number >= limit("rules", "glucose_must_be_mg_dl")
+    is_mg = unit.startswith("mg") or number >= _MUST_BE_MG_DL
     if is_mg and not unit.startswith("mmol"):
-        return number / limit("rules", "mg_dl_per_mmol_l")
+        return number / _MG_DL_PER_MMOL_L
     return number

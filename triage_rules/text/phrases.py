@@ -243,10 +243,15 @@ def _entries() -> Iterator[tuple[str, str, str]]:
         yield from (("concept", name, phrase) for phrase in concept["phrases"])
     for kind, cue in read_toml("cues.toml").items():
         yield from ((kind, kind, phrase) for phrase in cue["phrases"])
-    for name, sense in read_toml("senses.toml").items():
+    for name, sense in _tables("senses"):
         yield from (("sense", name, phrase) for phrase in sense["phrases"])
 
 
 def _concepts() -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in sorted((_FOLDER / "concepts").glob("*.toml")):
-        yield from read_toml(f"concepts/{path.name}").items()
+    return _tables("concepts")
+
+
+def _tables(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the tables of every file of a folder: one file per clinical area."""
+    for path in sorted((_FOLDER / folder).glob("*.toml")):
+        yield from read_toml(f"{folder}/{path.name}").items()

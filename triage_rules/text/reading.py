@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from functools import cached_property, lru_cache
 
 from triage_rules.case import (
@@ -20,7 +22,7 @@ from triage_rules.text.assertion import Judge
 from triage_rules.text.finding import Assertion, Field, Finding
 from triage_rules.text.language import reads_as_foreign
 from triage_rules.text.normalise import pieces_of, reads_as_latin, spans_of, written_out
-from triage_rules.text.numbers import glucose_mmol_l, pain_scores
+from triage_rules.text.numbers import numbers_in
 from triage_rules.text.passage import lay_out
 from triage_rules.text.phrases import Match, phrase_book
 from triage_rules.text.spelling import corrected
@@ -31,13 +33,13 @@ class Reading:
     """All that was read of one case.
 
     ``unparsed`` says that a field could not be read: another script, over the length limits, or a
-    complaint in another language.
+    complaint in another language. ``numbers`` holds what the spoken text gives of measurements, by
+    the name of the measurement and in its unit.
     """
 
     findings: tuple[Finding, ...] = ()
     unparsed: bool = False
-    pain_scores: tuple[int, ...] = ()
-    glucose_mmol_l: tuple[float, ...] = ()
+    numbers: Mapping[str, tuple[float, ...]] = dataclass_field(default_factory=dict)
 
     @cached_property
     def conflicts(self) -> tuple[str, ...]:
@@ -107,15 +109,22 @@ def read_case(case: TriageCase) -> Reading:
     """Read every field of a case that carries words."""
     texts = [text for _, text in _fields(case)]
     names = [symptom.name for symptom in case.symptoms]
-    spoken = [_numbers_in(text) for text in dict.fromkeys(_spoken(case)) if _DIGIT.search(text)]
+    spoken = [_plain_words(text) for text in dict.fromkeys(_spoken(case)) if _DIGIT.search(text)]
     findings = tuple(_findings(case))
     is_latin = all(map(reads_as_latin, [*texts, *names]))
     return Reading(
         findings=findings,
         unparsed=_is_too_long(case) or not is_latin or _is_foreign(case, findings),
-        pain_scores=tuple(score for words in spoken for score in pain_scores(words)),
-        glucose_mmol_l=tuple(value for words in spoken for value in glucose_mmol_l(words)),
+        numbers=_numbers(spoken),
     )
+
+
+def _numbers(spoken: list[list[str]]) -> dict[str, tuple[float, ...]]:
+    numbers: defaultdict[str, tuple[float, ...]] = defaultdict(tuple)
+    for words in spoken:
+        for name, value in numbers_in(words):
+            numbers[name] += (value,)
+    return dict(numbers)
 
 
 def _is_foreign(case: TriageCase, findings: tuple[Finding, ...]) -> bool:
@@ -126,7 +135,7 @@ def _is_foreign(case: TriageCase, findings: tuple[Finding, ...]) -> bool:
     return reads_as_foreign(word for piece in pieces for word in _words_in(piece))
 
 
-def _numbers_in(text: str) -> list[str]:
+def _plain_words(text: str) -> list[str]:
     """Return the words as they are written: a number next to a misspelt word is not believed."""
     return [word for piece in pieces_of(text) for word in written_out(piece)]
 

@@ -1,22 +1,32 @@
-"""Each flag against its table: words that fire it, words that must not, and every limit."""
+"""Each flag against its table: words that fire it, words that must not, and every limit.
+
+A table holds lists of sentences (``emergency``, ``urgent``, ``none``, ``immediate``), said by an
+adult of 30 or by the ``patient`` it describes, and ``measured`` rows, each with a patient of its
+own and the level that the flag then has: "none", or "unassessed" where a value is missing.
+"""
 
 import pytest
 
-from tests.triage_rules.patients import adult, case_of, table
+from tests.triage_rules.patients import case_of, table, tables_in
 from triage_rules import evaluate
 from triage_rules.ruleset import ruleset_current
 
-FLAGS = (
-    "RF01", "RF02", "RF03", "RF04", "RF05", "RF06", "RF07", "RF10", "RF12", "RF13", "RF20",
-    "RF29", "RF30", "RF31",
-)  # fmt: skip
+TABLES = {flag: table(f"flags/{flag}") for flag in tables_in("flags")}
 
 
-def rows(kind):
+def sentences(kind):
     return [
-        pytest.param(flag, row, id=f"{flag}: {row if isinstance(row, str) else row['row']}")
-        for flag in FLAGS
-        for row in table(f"flags/{flag}").get(kind, ())
+        pytest.param(flag, {**rows.get("patient", {}), "says": says}, id=f"{flag}: {says}")
+        for flag, rows in TABLES.items()
+        for says in rows.get(kind, ())
+    ]
+
+
+def measured():
+    return [
+        pytest.param(flag, {**rows.get("patient", {}), **row}, id=f"{flag}: {row['row']}")
+        for flag, rows in TABLES.items()
+        for row in rows.get("measured", ())
     ]
 
 
@@ -25,39 +35,39 @@ def flag_in(verdict, flag):
 
 
 def test_every_flag_of_the_ruleset_has_a_table():
-    assert {rule.id for rule in ruleset_current().rules} == set(FLAGS)
+    assert {rule.id for rule in ruleset_current().rules} == set(TABLES)
 
 
-@pytest.mark.parametrize(("flag", "says"), rows("emergency"))
-def test_these_words_are_an_emergency(flag, says):
-    fired = flag_in(evaluate(adult(says)), flag)
+@pytest.mark.parametrize(("flag", "row"), sentences("emergency"))
+def test_these_words_are_an_emergency(flag, row):
+    fired = flag_in(evaluate(case_of(row)), flag)
 
     assert fired is not None
     assert fired.is_hard
 
 
-@pytest.mark.parametrize(("flag", "says"), rows("urgent"))
-def test_these_words_set_the_floor_at_urgent(flag, says):
-    fired = flag_in(evaluate(adult(says)), flag)
+@pytest.mark.parametrize(("flag", "row"), sentences("urgent"))
+def test_these_words_set_the_floor_at_urgent(flag, row):
+    fired = flag_in(evaluate(case_of(row)), flag)
 
     assert fired is not None
     assert fired.floor.label == "urgent"
 
 
-@pytest.mark.parametrize(("flag", "says"), rows("none"))
-def test_these_words_do_not_fire(flag, says):
-    assert flag_in(evaluate(adult(says)), flag) is None
+@pytest.mark.parametrize(("flag", "row"), sentences("none"))
+def test_these_words_do_not_fire(flag, row):
+    assert flag_in(evaluate(case_of(row)), flag) is None
 
 
-@pytest.mark.parametrize(("flag", "says"), rows("immediate"))
-def test_these_words_say_now(flag, says):
-    fired = flag_in(evaluate(adult(says)), flag)
+@pytest.mark.parametrize(("flag", "row"), sentences("immediate"))
+def test_these_words_say_now(flag, row):
+    fired = flag_in(evaluate(case_of(row)), flag)
 
     assert fired is not None
     assert fired.immediate
 
 
-@pytest.mark.parametrize(("flag", "row"), rows("measured"))
+@pytest.mark.parametrize(("flag", "row"), measured())
 def test_the_limit_itself_one_below_one_above_and_missing(flag, row):
     verdict = evaluate(case_of(row))
     fired = flag_in(verdict, flag)
