@@ -7,7 +7,8 @@ Levels are those of ``triage_rules.level``, so a smaller number is a less urgent
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -18,6 +19,7 @@ from triage_rules.level import Level
 
 LABELS = [int(level) for level in Level]
 CALIBRATION_BINS = 10
+_SHORT = ("n", "accuracy", "qwk", "under_triage", "over_triage", "emergency_recall")
 Interval: TypeAlias = tuple[float, float]
 
 
@@ -36,6 +38,8 @@ class Evaluation:
         Shares of all rows answered less urgently, more urgently, and less by two levels or more.
     emergency_recall
         Share of the true emergencies answered as such; None without any.
+    non_emergencies_raised
+        Share of the other rows answered as an emergency; None without any.
     brier
         Mean over the rows of the squared distance over all four levels (0 to 2); None without
         probabilities.
@@ -45,7 +49,8 @@ class Evaluation:
     confusion
         Counts, truth by row and answer by column, in the order of ``Level``.
     intervals
-        The 95 % Wilson interval of each plain share.
+        The 95 % interval of each figure: of a plain share Wilson's, or, where resamples were asked
+        for, of every figure the percentiles of the bootstrap.
     """
 
     n: int
@@ -56,6 +61,7 @@ class Evaluation:
     under_triage: float
     over_triage: float
     emergency_recall: float | None
+    non_emergencies_raised: float | None
     two_level_under_triage: float
     brier: float | None
     ece: float | None
@@ -66,9 +72,18 @@ class Evaluation:
         """Return the figures under their public names, ready for JSON."""
         return asdict(self)
 
+    def short(self) -> dict[str, Any]:
+        """Return the few figures that a subgroup is judged by."""
+        return {name: getattr(self, name) for name in _SHORT}
+
 
 def evaluate(
-    truth: ArrayLike, predicted: ArrayLike, *, probabilities: ArrayLike | None = None
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    probabilities: ArrayLike | None = None,
+    resamples: int = 0,
+    seed: int = 0,
 ) -> Evaluation:
     """Compare answers with the truth.
 
@@ -78,6 +93,10 @@ def evaluate(
         Levels as integers 0 to 3, equally long.
     probabilities
         One row of four per answer, or None for a decider that gives none.
+    resamples
+        How often the rows are drawn anew for the intervals; 0 gives those of plain shares only.
+    seed
+        Of the draws.
 
     Returns
     -------
@@ -89,17 +108,14 @@ def evaluate(
         When there are no rows, or the arrays differ in length.
     """
     counts = confusion(truth, predicted)
-    shares = _shares(counts)
+    rows = None if probabilities is None else _Rows.of(truth, probabilities)
+    figures = _figures(counts, rows)
+    drawn = _drawn(truth, predicted, rows, resamples=resamples, seed=seed)
     return Evaluation(
         n=int(counts.sum()),
-        macro_f1=_macro_f1(truth, predicted),
-        qwk=_kappa(truth, predicted, weights="quadratic"),
-        kappa=_kappa(truth, predicted, weights=None),
-        brier=None if probabilities is None else brier(truth, probabilities),
-        ece=None if probabilities is None else expected_calibration_error(truth, probabilities),
         confusion=tuple(tuple(int(n) for n in row) for row in counts),
-        intervals={name: wilson_interval(*pair) for name, pair in shares.items() if pair[1]},
-        **{name: (part / whole if whole else None) for name, (part, whole) in shares.items()},  # type: ignore[arg-type]
+        intervals=_percentiles(drawn) if resamples else _wilson_intervals(counts),
+        **{"brier": None, "ece": None, **figures},  # type: ignore[arg-type]
     )
 
 
@@ -118,19 +134,43 @@ def confusion(truth: ArrayLike, predicted: ArrayLike) -> NDArray[np.int64]:
 
 def brier(truth: ArrayLike, probabilities: ArrayLike) -> float:
     """Return the mean squared distance between probabilities and truth, over all four levels."""
-    true, given = _labels(truth), np.asarray(probabilities, dtype=np.float64)
-    return float(np.mean(np.sum((given - np.eye(len(LABELS))[true]) ** 2, axis=1)))
+    return _Rows.of(truth, probabilities).brier
 
 
 def expected_calibration_error(truth: ArrayLike, probabilities: ArrayLike) -> float:
     """Return by how much the top probability misses the share that was right, on average."""
-    true, given = _labels(truth), np.asarray(probabilities, dtype=np.float64)
-    top = given.max(axis=1)
-    gap = (given.argmax(axis=1) == true) - top
-    bins = np.minimum((top * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    return float(
-        np.abs(np.bincount(bins, weights=gap, minlength=CALIBRATION_BINS)).sum() / len(top)
-    )
+    return _Rows.of(truth, probabilities).ece
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What each answer's probabilities add to the Brier score and to the calibration error."""
+
+    squares: NDArray[np.float64]
+    gaps: NDArray[np.float64]
+    bins: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, truth: ArrayLike, probabilities: ArrayLike) -> _Rows:
+        true, given = _labels(truth), np.asarray(probabilities, dtype=np.float64)
+        top = given.max(axis=1)
+        return cls(
+            squares=np.sum((given - np.eye(len(LABELS))[true]) ** 2, axis=1),
+            gaps=(given.argmax(axis=1) == true) - top,
+            bins=np.minimum((top * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1),
+        )
+
+    def drawn(self, chosen: NDArray[np.int64]) -> _Rows:
+        return _Rows(self.squares[chosen], self.gaps[chosen], self.bins[chosen])
+
+    @property
+    def brier(self) -> float:
+        return float(self.squares.mean())
+
+    @property
+    def ece(self) -> float:
+        by_bin = np.bincount(self.bins, weights=self.gaps, minlength=CALIBRATION_BINS)
+        return float(np.abs(by_bin).sum() / len(self.gaps))
 
 
 def wilson_interval(successes: int, n: int, *, z: float = 1.959964) -> Interval:
@@ -159,6 +199,13 @@ def _table_row(name: str, counts: Sequence[int]) -> str:
     return name.ljust(16) + "".join(str(count).rjust(11) for count in counts)
 
 
+def _figures(counts: NDArray[np.int64], rows: _Rows | None) -> dict[str, float | None]:
+    shares = _shares(counts).items()
+    figures = {name: (part / whole if whole else None) for name, (part, whole) in shares}
+    figures |= _agreement(counts)
+    return figures if rows is None else {**figures, "brier": rows.brier, "ece": rows.ece}
+
+
 def _shares(counts: NDArray[np.int64]) -> dict[str, tuple[int, int]]:
     everything, emergency = int(counts.sum()), int(Level.EMERGENCY)
     parts = {
@@ -167,26 +214,63 @@ def _shares(counts: NDArray[np.int64]) -> dict[str, tuple[int, int]]:
         "over_triage": np.triu(counts, 1).sum(),
         "two_level_under_triage": np.tril(counts, -2).sum(),
     }
-    shares = {name: (int(part), everything) for name, part in parts.items()}
-    true_emergencies = int(counts[emergency].sum())
-    return {**shares, "emergency_recall": (int(counts[emergency, emergency]), true_emergencies)}
+    emergencies = int(counts[emergency].sum())
+    found = int(counts[emergency, emergency])
+    answered = int(counts[:, emergency].sum())
+    return {
+        **{name: (int(part), everything) for name, part in parts.items()},
+        "emergency_recall": (found, emergencies),
+        "non_emergencies_raised": (answered - found, everything - emergencies),
+    }
 
 
-def _kappa(truth: ArrayLike, predicted: ArrayLike, *, weights: str | None) -> float | None:
+def _wilson_intervals(counts: NDArray[np.int64]) -> dict[str, Interval]:
+    shares = _shares(counts).items()
+    return {name: wilson_interval(*share) for name, share in shares if share[1]}
+
+
+def _agreement(counts: NDArray[np.int64]) -> dict[str, float | None]:
+    """Return both kappas and the mean F1, from the cells: their cost does not grow with rows."""
     # scikit-learn takes longer to import than a rules-only process needs to start.
-    from sklearn.metrics import cohen_kappa_score
+    from sklearn.metrics import cohen_kappa_score, f1_score
 
-    if len(np.unique(np.concatenate([_labels(truth), _labels(predicted)]))) < 2:
-        return None
-    return float(
-        cohen_kappa_score(_labels(truth), _labels(predicted), labels=LABELS, weights=weights)
-    )
+    true, answered = np.nonzero(counts)
+    cells = {"labels": LABELS, "sample_weight": counts[true, answered]}
+    nothing_to_agree_on = len({*true.tolist(), *answered.tolist()}) < 2
+    f1 = f1_score(true, answered, average="macro", zero_division=0.0, **cells)
+    if nothing_to_agree_on:
+        return {"macro_f1": float(f1), "qwk": None, "kappa": None}
+    return {
+        "macro_f1": float(f1),
+        "qwk": float(cohen_kappa_score(true, answered, weights="quadratic", **cells)),
+        "kappa": float(cohen_kappa_score(true, answered, **cells)),
+    }
 
 
-def _macro_f1(truth: ArrayLike, predicted: ArrayLike) -> float:
-    from sklearn.metrics import f1_score
+def _drawn(
+    truth: ArrayLike, predicted: ArrayLike, rows: _Rows | None, *, resamples: int, seed: int
+) -> Iterator[dict[str, float | None]]:
+    """Yield the figures of rows drawn with replacement."""
+    cells = _labels(truth) * len(LABELS) + _labels(predicted)
+    random = np.random.default_rng(seed)
+    for _ in range(resamples):
+        chosen = random.integers(len(cells), size=len(cells))
+        flat = np.bincount(cells[chosen], minlength=len(LABELS) ** 2)
+        counts = flat.reshape(len(LABELS), len(LABELS))
+        yield _figures(counts, None if rows is None else rows.drawn(chosen))
 
-    return float(f1_score(truth, predicted, labels=LABELS, average="macro", zero_division=0.0))
+
+def _percentiles(drawn: Iterable[dict[str, float | None]]) -> dict[str, Interval]:
+    """Return the middle 95 % of each figure; a draw in which it does not exist is left out."""
+    values: defaultdict[str, list[float]] = defaultdict(list)
+    for figures in drawn:
+        for name, value in figures.items():
+            if value is not None:
+                values[name].append(value)
+    return {
+        name: (float(np.percentile(found, 2.5)), float(np.percentile(found, 97.5)))
+        for name, found in values.items()
+    }
 
 
 def _labels(values: ArrayLike) -> NDArray[np.int64]:

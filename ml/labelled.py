@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from triage_rules.case import case_from_request
 from triage_rules.level import Level
 
 
@@ -35,3 +36,12 @@ class LabelledCase:
     scale: str
     original_level: int | None = None
     nurse_level: Level | None = None
+
+    @property
+    def subgroups(self) -> tuple[str, ...]:
+        """The groups it belongs to, by age band, sex and, where it is known, site."""
+        age = case_from_request(self.request).age
+        band = "under 16" if age < 16 else "16 to 64" if age < 65 else "65 and over"
+        site = self.request.get("site")
+        named = (f"age {band}", f"sex {self.request.get('sex') or 'unknown'}")
+        return (*named, f"site {site}") if site else named

@@ -29,7 +29,6 @@ from ml.features import TriageFeatureExtractor
 from ml.labelled import LabelledCase
 from ml.predictor import decide
 from ml.simulator import simulate
-from triage_rules.case import case_from_request
 from triage_rules.level import Level
 
 Progress = Callable[[str], None]
@@ -243,26 +242,14 @@ def _baseline(truth: Labels, *, learnt: Labels) -> Evaluation:
 def _subgroups(
     cases: Sequence[LabelledCase], truth: Labels, answers: Labels
 ) -> dict[str, dict[str, Any]]:
-    """Return a few figures by age band and sex, where the group has at least 30 rows."""
-    membership = np.array([_subgroup_names(case) for case in cases])
-    names = sorted(set(membership.ravel()))
-    rows = {name: np.flatnonzero((membership == name).any(axis=1)) for name in names}
+    """Return a few figures by age band, sex and site, where the group has at least 30 rows."""
+    names = sorted({name for case in cases for name in case.subgroups})
+    rows = {name: np.flatnonzero([name in case.subgroups for case in cases]) for name in names}
     return {
-        name: _short(evaluate(truth[chosen], answers[chosen]))
+        name: evaluate(truth[chosen], answers[chosen]).short()
         for name, chosen in rows.items()
         if len(chosen) >= MIN_SUBGROUP_ROWS
     }
-
-
-def _subgroup_names(case: LabelledCase) -> tuple[str, str]:
-    age = case_from_request(case.request).age
-    band = "under 16" if age < 16 else "16 to 64" if age < 65 else "65 and over"
-    return f"age {band}", f"sex {case.request.get('sex') or 'unknown'}"
-
-
-def _short(evaluation: Evaluation) -> dict[str, Any]:
-    kept = ("n", "accuracy", "qwk", "under_triage", "over_triage", "emergency_recall")
-    return {name: getattr(evaluation, name) for name in kept}
 
 
 def _groups(cases: Sequence[LabelledCase]) -> NDArray[np.intp]:
