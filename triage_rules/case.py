@@ -113,6 +113,9 @@ class Vitals:
         return tuple(f.name for f in fields(self) if getattr(self, f.name) is None)
 
 
+MEASURED = tuple(field.name for field in fields(Vitals) if field.name != "spo2_scale")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Symptom:
     """One structured finding: asked for, and there or not."""

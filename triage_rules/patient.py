@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from operator import ge, gt, le, lt
 
-from triage_rules.case import Consciousness, Pregnancy, TriageCase, Vitals
+from triage_rules.case import MEASURED, Consciousness, Pregnancy, TriageCase, Vitals
 from triage_rules.scores.bands import HIGH_RISK, Band, Row, is_beyond
 from triage_rules.scores.consciousness import consciousness_of
-from triage_rules.scores.news2 import News2
+from triage_rules.scores.news2 import News2, news2
+from triage_rules.scores.shock_index import shock_index
 from triage_rules.text.finding import Assertion, Field, Finding
 from triage_rules.text.phrases import lasting_concepts
 from triage_rules.text.reading import Reading
-from triage_rules.thresholds import DAYS_PER_YEAR, Limits
+from triage_rules.thresholds import Limits, days_of
 
 Evidence = tuple[str, ...]
 NOTHING: Evidence = ()
@@ -42,16 +43,15 @@ _LABELS = {
 
 @dataclass(frozen=True)
 class Patient:
-    """One case, its text read, its early warning score, and the limits of the day."""
+    """One case, its text read, and the limits of the day."""
 
     case: TriageCase
     reading: Reading
-    news2: News2
     limits: Limits
 
     # Who it is.
 
-    @property
+    @cached_property
     def age(self) -> float:
         """Age in years."""
         return self.case.age
@@ -59,7 +59,7 @@ class Patient:
     @property
     def age_in_days(self) -> float:
         """Age in days; of an age that was given in years, the youngest it can mean."""
-        return self.age * DAYS_PER_YEAR
+        return days_of(self.age)
 
     @property
     def lacks_days(self) -> bool:
@@ -80,6 +80,8 @@ class Patient:
 
     def says(self, *concepts: str) -> Evidence:
         """Return the words that say, of now, any of these concepts; nothing if none does."""
+        if self._present.keys().isdisjoint(concepts):
+            return NOTHING
         return _words(self._present, concepts)
 
     def said(self, *concepts: str) -> tuple[Finding, ...]:
@@ -89,6 +91,11 @@ class Patient:
     def knows(self, *concepts: str) -> Evidence:
         """Return the words that say any of these of now, of the past, or in the lists."""
         return _words(self._known, concepts)
+
+    @cached_property
+    def concepts(self) -> frozenset[str]:
+        """Everything that is said of now, or known."""
+        return frozenset((*self._present, *self._known))
 
     @cached_property
     def has_fears(self) -> bool:
@@ -116,6 +123,18 @@ class Patient:
         return consciousness_of(self.vitals)
 
     @cached_property
+    def news2(self) -> News2:
+        """The early warning score of what was measured."""
+        return news2(self.vitals, age=self.age, pregnant=self.is_pregnant)
+
+    @cached_property
+    def shock_index(self) -> float | None:
+        """The worst that the known values give: the fastest heart by the lowest pressure."""
+        heart = max(self.values("heart_rate"), default=None)
+        pressure = min(self.values("systolic_bp"), default=None)
+        return shock_index(replace(self.vitals, heart_rate=heart, systolic_bp=pressure)).value
+
+    @cached_property
     def abnormal_vitals(self) -> Evidence:
         """The measurements that are abnormal for the age, as words.
 
@@ -132,12 +151,13 @@ class Patient:
         written = self.reading.numbers.get(name, ())
         return written if value is None else (value, *written)
 
-    def is_known(self, need: str) -> bool:
-        """Whether a measurement is known; of "a|b" either is enough."""
-        return any(
-            getattr(self.vitals, name) is not None or name in self.reading.numbers
-            for name in _alternatives(need)
-        )
+    def knows_measurements(self, needs: tuple[str, ...]) -> bool:
+        """Whether all of these are known; of "a|b" either is enough."""
+        known = self._known_needs.get(needs)
+        if known is None:
+            known = all(not self._measured.isdisjoint(_alternatives(need)) for need in needs)
+            self._known_needs[needs] = known
+        return known
 
     def limit(self, name: str) -> float:
         """Return a number of the rules that is the same at every age."""
@@ -145,19 +165,19 @@ class Patient:
 
     def at_least(self, name: str, limit: str) -> Evidence:
         """Return the measurement where it is at or above a limit."""
-        return self._where(Row(name, ge, limit))
+        return self._where(_row(name, ge, limit))
 
     def above(self, name: str, limit: str) -> Evidence:
         """Return the measurement where it is above a limit."""
-        return self._where(Row(name, gt, limit))
+        return self._where(_row(name, gt, limit))
 
     def at_most(self, name: str, limit: str) -> Evidence:
         """Return the measurement where it is at or below a limit."""
-        return self._where(Row(name, le, limit))
+        return self._where(_row(name, le, limit))
 
     def below(self, name: str, limit: str) -> Evidence:
         """Return the measurement where it is below a limit."""
-        return self._where(Row(name, lt, limit))
+        return self._where(_row(name, lt, limit))
 
     def outside(self, band: Band) -> Evidence:
         """Return the measurements that lie outside a band for the age."""
@@ -178,11 +198,23 @@ class Patient:
         return (*letter, *self.says("confused", "drowsy", "unresponsive"))
 
     def _where(self, row: Row) -> Evidence:
+        if row.vital not in self._measured:
+            return NOTHING
         beyond = (value for value in self.values(row.vital) if self._is_beyond(row, value))
         return next((measured(row.vital, value) for value in beyond), NOTHING)
 
     def _is_beyond(self, row: Row, value: float) -> bool:
         return is_beyond(row, value, vitals=self.vitals, age=self.age, limits=self.limits)
+
+    @cached_property
+    def _known_needs(self) -> dict[tuple[str, ...], bool]:
+        """Many lines need the same: each need is looked up once."""
+        return {}
+
+    @cached_property
+    def _measured(self) -> frozenset[str]:
+        """The names of all measurements that were taken or are written in the text."""
+        return frozenset((*set(MEASURED).difference(self.vitals.missing), *self.reading.numbers))
 
     def _value(self, name: str) -> float:
         return float(getattr(self.vitals, name))
@@ -208,8 +240,6 @@ def measured(name: str, value: float) -> Evidence:
 
 
 def _words(findings: dict[str, list[Finding]], concepts: tuple[str, ...]) -> Evidence:
-    if findings.keys().isdisjoint(concepts):
-        return NOTHING
     found = (found for name in concepts for found in findings.get(name, ()))
     return tuple(dict.fromkeys(finding.evidence for finding in found))
 
@@ -232,5 +262,12 @@ def _is_of_now(found: Finding) -> bool:
 
 
 @cache
+def _row(vital: str, beyond: Callable[[float, float], bool], limit: str) -> Row:
+    return Row(vital, beyond, limit)
+
+
+@cache
 def _alternatives(need: str) -> tuple[str, ...]:
+    if unknown := set(need.split("|")).difference(_LABELS, MEASURED):
+        raise KeyError(f"no measurement {sorted(unknown)}")
     return tuple(need.split("|"))

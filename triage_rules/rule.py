@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from typing import cast
 
 from triage_rules.level import Level
 from triage_rules.patient import NOTHING, Evidence, Patient
+from triage_rules.thresholds import Limits
 
 __all__ = ["NOTHING", "RULES", "SIGNS", "Evidence", "Flag", "Patient", "Rule", "Sign", "both"]
 
 Question = Callable[[Patient], Evidence]
+Condition = Callable[[Patient], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,31 +44,46 @@ class Flag:
         self,
         *,
         needs: tuple[str, ...] = (),
+        only_if: Condition | None = None,
         immediate: bool = False,
         since: date | None = None,
         until: date | None = None,
     ) -> Callable[[Question], Question]:
         """Register a question whose yes makes the patient an emergency; see ``Rule``."""
         return self._line(
-            Level.EMERGENCY, needs=needs, immediate=immediate, since=since, until=until
+            Level.EMERGENCY,
+            needs=needs,
+            only_if=only_if,
+            immediate=immediate,
+            since=since,
+            until=until,
         )
 
     def urgent(
         self,
         *,
         needs: tuple[str, ...] = (),
+        only_if: Condition | None = None,
         asks_for: tuple[str, ...] = (),
         since: date | None = None,
         until: date | None = None,
     ) -> Callable[[Question], Question]:
         """Register a question whose yes sets the floor at urgent; see ``Rule``."""
-        return self._line(Level.URGENT, needs=needs, asks_for=asks_for, since=since, until=until)
+        return self._line(
+            Level.URGENT,
+            needs=needs,
+            only_if=only_if,
+            asks_for=asks_for,
+            since=since,
+            until=until,
+        )
 
     def _line(
         self,
         floor: Level,
         *,
         needs: tuple[str, ...],
+        only_if: Condition | None,
         immediate: bool = False,
         asks_for: tuple[str, ...] = (),
         since: date | None,
@@ -80,6 +98,7 @@ class Flag:
                     since=since or self.since,
                     until=until,
                     needs=needs,
+                    only_if=only_if,
                     immediate=immediate,
                     asks_for=asks_for,
                     sentence=_first_sentence(ask),
@@ -104,6 +123,8 @@ class Rule:
         The line holds from the first of these days on, and no longer on the second.
     needs
         Measurements without which the line cannot be judged; "a|b" is content with either.
+    only_if
+        Of whom the line is asked at all; of the others it is never "unassessed".
     asks_for
         What is not known and would settle the flag; listed as unassessed when the line fires.
     sentence
@@ -116,6 +137,7 @@ class Rule:
     since: date
     until: date | None = None
     needs: tuple[str, ...] = ()
+    only_if: Condition | None = None
     immediate: bool = False
     asks_for: tuple[str, ...] = ()
     sentence: str
@@ -129,9 +151,19 @@ class Rule:
         """Whether the line was in force on a day."""
         return self.since <= day and (self.until is None or day < self.until)
 
+    def answer(self, patient: Patient) -> Evidence:
+        """Return what fired the line; nothing where it did not, or could not be judged."""
+        if self.only_if is not None and not self.only_if(patient):
+            return NOTHING
+        if self.needs and not patient.knows_measurements(self.needs):
+            return NOTHING
+        return self.ask(patient)
+
     def is_assessable(self, patient: Patient) -> bool:
-        """Whether everything the line needs is known."""
-        return not self.needs or all(map(patient.is_known, self.needs))
+        """Whether everything the line needs is known, or it does not concern the patient."""
+        if patient.knows_measurements(self.needs):
+            return True
+        return self.only_if is not None and not self.only_if(patient)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +189,53 @@ def sign(*, source: str, since: date) -> Callable[[Question], Question]:
         return ask
 
     return register
+
+
+class _Unseen:
+    """Evidence that nobody may look at: to ask whether there is any is an error."""
+
+    def __bool__(self) -> bool:
+        raise LookupError
+
+    __iter__ = __len__ = __add__ = __eq__ = __bool__  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Silence:
+    """Somebody who says nothing, and of whom nothing else may be looked at.
+
+    It notes which words are listened for.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.listened_for: set[str] = set()
+        self.limit = limits.number
+
+    def says(self, *concepts: str) -> Evidence:
+        self.listened_for.update(concepts)
+        return NOTHING
+
+    def measured(self, *_: object) -> Evidence:
+        return cast("Evidence", _Unseen())
+
+    said = knows = says
+    at_least = above = at_most = below = outside = measured
+    fever = altered_mind = abnormal_vitals = property(measured)
+
+
+def listens_for(rule: Rule, limits: Limits) -> frozenset[str] | None:
+    """Return the concepts without which a line finds nothing; None where that is not certain.
+
+    The line is tried on somebody who says nothing. If words are all it looked at before it answered
+    "nothing", it answers the same of anybody who says none of them: there it can be passed over.
+    """
+    silence = _Silence(limits)
+    patient = cast("Patient", silence)
+    try:
+        found = bool((rule.only_if is None or rule.only_if(patient)) and rule.ask(patient))
+    except Exception:  # noqa: BLE001 - it looks at more than words, so it is asked of everybody.
+        return None
+    return None if found else frozenset(silence.listened_for)
 
 
 def both(*parts: Evidence) -> Evidence:

@@ -7,19 +7,19 @@ import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 
 import triage_rules.rules
-from triage_rules.rule import RULES, SIGNS, Rule, Sign
+from triage_rules.rule import RULES, SIGNS, Rule, Sign, listens_for
 from triage_rules.thresholds import Limits, limits_as_of
 
 _FOLDER = Path(__file__).parent
 _VERSION_LENGTH = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Ruleset:
     """The trigger lines, signs and numbers in force on a day.
 
@@ -32,6 +32,16 @@ class Ruleset:
     signs: tuple[Sign, ...]
     limits: Limits
 
+    def concerning(self, concepts: frozenset[str]) -> Iterator[Rule]:
+        """Yield the lines that may find something in somebody of whom these concepts are known."""
+        for rule, words in self._listening:
+            if words is None or not words.isdisjoint(concepts):
+                yield rule
+
+    @cached_property
+    def _listening(self) -> tuple[tuple[Rule, frozenset[str] | None], ...]:
+        return tuple((rule, listens_for(rule, self.limits)) for rule in self.rules)
+
 
 def ruleset_current() -> Ruleset:
     """Return the rules in force today."""
@@ -41,15 +51,26 @@ def ruleset_current() -> Ruleset:
 @cache
 def ruleset_as_of(day: date) -> Ruleset:
     """Return the rules in force on a day."""
-    _discover()
-    rules = tuple(rule for rule in RULES if rule.holds_on(day))
-    signs = tuple(sign for sign in SIGNS if sign.since <= day)
+    rules = tuple(rule for rule in every_rule() if rule.holds_on(day))
+    signs = tuple(sign for sign in every_sign() if sign.since <= day)
     limits = limits_as_of(day)
     lines = [f"{rule.id} {rule.sentence} {rule.since}" for rule in rules]
     lines += [f"{sign.name} {sign.since}" for sign in signs]
     numbers = [f"{name} {limit.since}" for name, limit in sorted(limits.by_name.items())]
     version = _version("\n".join((*lines, *numbers)))
     return Ruleset(version=version, rules=rules, signs=signs, limits=limits)
+
+
+def every_rule() -> tuple[Rule, ...]:
+    """Return every line ever written, former ones included."""
+    _discover()
+    return tuple(RULES)
+
+
+def every_sign() -> tuple[Sign, ...]:
+    """Return every sign ever written."""
+    _discover()
+    return tuple(SIGNS)
 
 
 @cache

@@ -182,17 +182,26 @@ WORSE = [
 ]
 
 
-@given(cases, st.sampled_from(WORSE), st.data())
-def test_a_worse_vital_sign_never_lowers(case, direction, data):
+@given(cases, st.sampled_from(WORSE), adults, st.data())
+def test_a_worse_vital_sign_never_lowers(case, direction, age, data):
+    """Worse as the early warning score has it, so in an adult."""
     name, steps = direction
     at = data.draw(st.integers(0, len(steps) - 2))
     scale_1 = replace(case.vitals, spo2_scale=1, gcs=None)
     better, worse = (
-        replace(case, vitals=replace(scale_1, **{name: _value(name, step)}))
+        replace(case, age_years=age, vitals=replace(scale_1, **{name: _value(name, step)}))
         for step in steps[at : at + 2]
     )
 
     assert_not_lower(evaluate(better), evaluate(worse))
+
+
+@given(cases, st.sampled_from(["heart_rate", "respiratory_rate", "spo2"]), children, st.data())
+def test_no_vital_sign_of_a_child_lowers_what_a_normal_one_gave(case, name, age, data):
+    case = replace(case, age_years=age, vitals=replace(case.vitals, spo2_scale=1))
+    normal = with_vital(case, name, data.draw(normal_for_a_child(name, age)))
+
+    assert_not_lower(evaluate(normal), evaluate(with_vital(case, name, data.draw(number(name)))))
 
 
 def _value(name, step):

@@ -26,9 +26,14 @@ AIRWAY_THREAT = Flag(
 
 @NOT_BREATHING.emergency(immediate=True)
 def not_breathing_or_no_pulse(patient: Patient) -> Evidence:
-    """No pulse, not breathing, agonal, or blue and unresponsive."""
-    blue_and_unresponsive = both(patient.says("blue_colour"), patient.says("unresponsive"))
-    return patient.says("no_pulse", "not_breathing", "gone_blue") or blue_and_unresponsive
+    """No pulse, not breathing, or gone blue."""
+    return patient.says("no_pulse", "not_breathing", "arrest_word", "gone_blue")
+
+
+@NOT_BREATHING.emergency(immediate=True)
+def unresponsive_and_blue_or_gasping(patient: Patient) -> Evidence:
+    """Unresponsive, and blue or only gasping."""
+    return both(patient.says("unresponsive"), patient.says("blue_colour", "blue_lips", "gasping"))
 
 
 @AIRWAY_THREAT.emergency(immediate=True)

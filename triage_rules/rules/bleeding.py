@@ -6,6 +6,7 @@ from datetime import date
 
 from triage_rules.patient import Evidence, Patient
 from triage_rules.rule import Flag, both
+from triage_rules.text.finding import Assertion
 
 SINCE = date(2025, 1, 1)
 
@@ -16,11 +17,12 @@ MAJOR_BLEEDING = Flag(
     since=SINCE,
     certain=True,
 )
+_IN_USE = frozenset({Assertion.PRESENT, Assertion.POSSIBLE})
 
 
 @MAJOR_BLEEDING.emergency(immediate=True)
 def spurting_or_not_controlled(patient: Patient) -> Evidence:
-    """Spurting, or not stopping with pressure."""
+    """Spurting, not stopping with pressure, or held by a tourniquet."""
     return patient.says("spurting", "uncontrolled_bleeding")
 
 
@@ -42,6 +44,12 @@ def lesser_bleeding_with_abnormal_vitals(patient: Patient) -> Evidence:
     return both(_lesser_bleeding(patient), patient.abnormal_vitals)
 
 
+def anticoagulant(patient: Patient) -> Evidence:
+    """Return an anticoagulant or antiplatelet drug that is in use, as said or as listed."""
+    found = (one for one in patient.reading.findings if one.concept == "anticoagulant")
+    return tuple(dict.fromkeys(one.evidence for one in found if one.assertion in _IN_USE))
+
+
 def _lesser_bleeding(patient: Patient) -> Evidence:
-    on_anticoagulant = both(patient.says("bleeding"), patient.knows("anticoagulant"))
+    on_anticoagulant = both(patient.says("bleeding"), anticoagulant(patient))
     return (*patient.says("nosebleed"), *on_anticoagulant)

@@ -6,7 +6,7 @@ from datetime import date
 
 from triage_rules.case import SymptomSeverity
 from triage_rules.patient import NOTHING, Evidence, Patient
-from triage_rules.rule import Flag
+from triage_rules.rule import Flag, both
 from triage_rules.text.finding import Field
 
 SINCE = date(2025, 1, 1)
@@ -25,6 +25,14 @@ LOW_OXYGEN = Flag(
     since=SINCE,
     certain=True,
 )
+
+
+def _is_adult(patient: Patient) -> bool:
+    return patient.is_adult
+
+
+def _has_no_home_oxygen(patient: Patient) -> bool:
+    return patient.is_adult and not patient.knows("home_oxygen")
 
 
 @SEVERE_BREATHING_DIFFICULTY.emergency()
@@ -51,7 +59,22 @@ def breathlessness_marked_severe(patient: Patient) -> Evidence:
 @SEVERE_BREATHING_DIFFICULTY.emergency(immediate=True)
 def blue_exhausted_or_unable_to_speak(patient: Patient) -> Evidence:
     """Blue, exhausted, or unable to complete sentences."""
-    return patient.says("blue_colour", "exhausted_breathing", "cannot_speak_for_breath")
+    return patient.says(
+        "blue_colour", "blue_lips", "exhausted_breathing", "cannot_speak_for_breath"
+    )
+
+
+@SEVERE_BREATHING_DIFFICULTY.emergency(immediate=True)
+def breathless_and_unable_to_speak(patient: Patient) -> Evidence:
+    """Breathless or wheezing, and unable to speak."""
+    breathless = patient.says("breathless", "cannot_breathe", "wheeze")
+    return both(breathless, patient.says("cannot_speak"))
+
+
+@SEVERE_BREATHING_DIFFICULTY.emergency(immediate=True)
+def breathless_and_gone_blue(patient: Patient) -> Evidence:
+    """Breathless and gone blue."""
+    return both(patient.says("breathless", "cannot_breathe", "wheeze"), patient.says("gone_blue"))
 
 
 @SEVERE_BREATHING_DIFFICULTY.emergency(needs=("spo2",))
@@ -60,11 +83,9 @@ def critical_saturation(patient: Patient) -> Evidence:
     return patient.below("spo2", "critical_spo2")
 
 
-@SEVERE_BREATHING_DIFFICULTY.emergency(needs=("respiratory_rate",))
+@SEVERE_BREATHING_DIFFICULTY.emergency(needs=("respiratory_rate",), only_if=_is_adult)
 def critical_breathing_rate(patient: Patient) -> Evidence:
     """An adult who breathes far too fast or far too slowly."""
-    if not patient.is_adult:
-        return NOTHING
     too_slow = patient.at_most("respiratory_rate", "slow_breathing_adult")
     return too_slow or patient.at_least("respiratory_rate", "fast_breathing_adult")
 
@@ -75,8 +96,13 @@ def low_saturation(patient: Patient) -> Evidence:
     return patient.below("spo2", "low_spo2")
 
 
-@LOW_OXYGEN.urgent(needs=("on_oxygen",))
+@LOW_OXYGEN.urgent(needs=("on_oxygen",), only_if=_has_no_home_oxygen)
 def new_oxygen_need(patient: Patient) -> Evidence:
     """An adult on oxygen who has none at home."""
-    new = patient.is_adult and patient.vitals.on_oxygen and not patient.knows("home_oxygen")
-    return ("needs oxygen",) if new else NOTHING
+    return ("needs oxygen",) if patient.vitals.on_oxygen else NOTHING
+
+
+@LOW_OXYGEN.urgent(only_if=_has_no_home_oxygen)
+def says_new_oxygen_need(patient: Patient) -> Evidence:
+    """An adult who is said to be given oxygen and has none at home."""
+    return patient.says("oxygen_given")

@@ -8,10 +8,13 @@ from triage_rules.case import Pregnancy, SymptomSeverity
 from triage_rules.patient import NOTHING, Evidence, Patient
 from triage_rules.rule import both, sign
 from triage_rules.scores.bands import NICE_MODERATE
+from triage_rules.text.finding import Assertion
 from triage_rules.thresholds import load
 
 SINCE = date(2025, 1, 1)
 POLICY = "Local policy"
+_OF_NOW = frozenset({Assertion.PRESENT, Assertion.POSSIBLE})
+_NO_COMPLAINTS = frozenset({"errand", "pregnant_word", "late_pregnancy", "early_pregnancy"})
 
 
 @sign(source="Royal College of Physicians, NEWS2, 2017; local policy", since=SINCE)
@@ -31,8 +34,10 @@ def moderate_pain(patient: Patient) -> Evidence:
 
 @sign(source=POLICY, since=SINCE)
 def fever_in_an_adult(patient: Patient) -> Evidence:
-    """Fever in an adult."""
-    return patient.at_least("temperature_c", "fever_adult") if patient.is_adult else NOTHING
+    """Fever in an adult, measured or said."""
+    if not patient.is_adult:
+        return NOTHING
+    return (*patient.at_least("temperature_c", "fever_adult"), *patient.says("fever"))
 
 
 @sign(source=POLICY, since=SINCE)
@@ -43,13 +48,13 @@ def severe_symptom(patient: Patient) -> Evidence:
         for symptom in patient.case.symptoms
         if symptom.present and symptom.severity is SymptomSeverity.SEVERE
     )
-    return (*marked, *patient.says("severe_word"))
+    return (*marked, *patient.says("severe_word", "very_bad"))
 
 
 @sign(source=POLICY, since=SINCE)
 def injury_with_damage(patient: Patient) -> Evidence:
     """An injury with swelling, deformity, a wound or loss of use."""
-    injured = ("injury",) if patient.case.injury else patient.says("injury_word")
+    injured = ("injury",) if patient.case.injury else patient.says("injury_word", "after_sport")
     return both(injured, patient.says("injury_damage"))
 
 
@@ -62,7 +67,8 @@ def vomiting_or_diarrhoea(patient: Patient) -> Evidence:
 @sign(source=POLICY, since=SINCE)
 def urinary_with_fever_or_flank_pain(patient: Patient) -> Evidence:
     """Urinary symptoms with fever or flank pain."""
-    return both(patient.says("urinary"), (*patient.fever, *patient.says("flank_pain")))
+    flank = patient.says("flank_pain", "loin_pain", "side_ache")
+    return both(patient.says("urinary", "urine_trouble"), (*patient.fever, *flank))
 
 
 @sign(source=POLICY, since=SINCE)
@@ -75,24 +81,42 @@ def wheeze_or_worsening_cough(patient: Patient) -> Evidence:
 @sign(source=POLICY, since=SINCE)
 def infected_skin(patient: Patient) -> Evidence:
     """Spreading or infected skin."""
-    return patient.says("skin_infection")
+    return patient.says("skin_infection", "spreading_skin")
 
 
 @sign(source=POLICY, since=SINCE)
-def vulnerable_patient(patient: Patient) -> Evidence:
-    """Pregnant, an infant or of great age, with any complaint."""
-    pregnant = patient.case.pregnancy in (Pregnancy.PREGNANT, Pregnancy.POSTPARTUM)
-    if pregnant:
+def breathless_or_fainted(patient: Patient) -> Evidence:
+    """Breathless, unless of long standing or on effort, or has fainted."""
+    if patient.says("breathless_on_effort"):
+        return patient.says("syncope")
+    breathless = (found for found in patient.said("breathless") if not found.longstanding)
+    return (*(found.evidence for found in breathless), *patient.says("syncope"))
+
+
+@sign(source=POLICY, since=SINCE)
+def pregnant_with_a_complaint(patient: Patient) -> Evidence:
+    """Pregnant or lately delivered, with an acute complaint."""
+    if _came_for_an_errand(patient):
+        return NOTHING
+    if patient.case.pregnancy in (Pregnancy.PREGNANT, Pregnancy.POSTPARTUM):
         return (str(patient.case.pregnancy),)
+    return patient.says("pregnant_word")
+
+
+@sign(source=POLICY, since=SINCE)
+def very_young_or_old_with_a_complaint(patient: Patient) -> Evidence:
+    """An infant or of great age, with an acute complaint."""
     infant = patient.age < patient.limit("infant_age")
     old = patient.age >= patient.limit("old_age")
-    return (f"age {int(patient.age)}",) if infant or old else patient.says("pregnant_word")
+    if not (infant or old) or _came_for_an_errand(patient):
+        return NOTHING
+    return (f"age {int(patient.age)}",)
 
 
 @sign(source="NICE NG51 and NG143", since=SINCE)
 def amber_child(patient: Patient) -> Evidence:
     """A child's vital sign in the moderate risk band."""
-    return patient.outside(NICE_MODERATE)
+    return NOTHING if patient.is_adult else patient.outside(NICE_MODERATE)
 
 
 @sign(source=POLICY, since=SINCE)
@@ -103,3 +127,11 @@ def new_and_worsening(patient: Patient) -> Evidence:
     brief = any(hours is not None and hours <= limit for hours in durations)
     recent = ("began within a day",) if brief else patient.says("recent_onset")
     return both(recent, patient.says("worsening"))
+
+
+def _came_for_an_errand(patient: Patient) -> bool:
+    """Whether all that is said of now is a prescription, a letter or the like."""
+    errands = patient.says("errand")
+    said = (found for found in patient.reading.findings if found.assertion in _OF_NOW)
+    other = (found for found in said if found.concept not in _NO_COMPLAINTS)
+    return bool(errands) and all(found.evidence in errands for found in other)

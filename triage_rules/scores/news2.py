@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from functools import cache
+from functools import cache, lru_cache
 from math import isfinite
 
 from triage_rules.case import Consciousness, Vitals
@@ -98,6 +98,7 @@ def _consciousness_points(consciousness: Consciousness | None) -> int | None:
     return int(load("news2")["score"]["altered_consciousness_points"])
 
 
+@lru_cache(maxsize=4096)
 def _points(row: str, value: float | None, *, step: Decimal = _WHOLE) -> int | None:
     if value is None or not isfinite(value):
         return None

@@ -35,6 +35,7 @@ class Finding:
     """One concept found in one field.
 
     ``evidence`` is taken from the original text. ``hours_ago`` is None where no time was given.
+    ``longstanding`` is whether the words beside it say so ("for years").
     """
 
     concept: str
@@ -42,3 +43,4 @@ class Finding:
     evidence: str
     field: Field
     hours_ago: float | None = None
+    longstanding: bool = False

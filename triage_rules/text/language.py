@@ -7,17 +7,25 @@ from functools import cache
 
 from triage_rules.text.phrases import phrase_book, read_toml
 
-_FEWEST_WORDS = 3
+_ENOUGH_WORDS = 3
 
 
 def reads_as_foreign(words: Iterable[str]) -> bool:
     """Whether no word speaks for English, although there are enough words to tell.
 
-    A word speaks for English when the phrases or the list of common words know it, unless other
-    languages write it too ("in", "no", "me"). Single letters are not counted as words.
+    Three words are enough; of two, one must be known from another language. A word speaks for
+    English when the phrases or the list of common words know it, unless other languages write it
+    too ("in", "no", "me"). Single letters are not counted as words.
     """
     written = [word for word in words if len(word) > 1 and word.isalpha()]
-    return len(written) >= _FEWEST_WORDS and _english().isdisjoint(written)
+    if len(written) < _ENOUGH_WORDS and (len(written) == 1 or _foreign().isdisjoint(written)):
+        return False
+    return _english().isdisjoint(written)
+
+
+@cache
+def _foreign() -> frozenset[str]:
+    return frozenset(read_toml("words.toml")["language"]["foreign"])
 
 
 @cache

@@ -1,6 +1,7 @@
 """From what was written to the words that are read, piece by piece.
 
-The normal form is an input of models, so it has versions: ``normalise(text, version=1)``.
+The normal form is an input of models, so it has versions: ``normalise(text, version=1)``. The
+rules read the newest, models the one they were trained with.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 CURRENT_VERSION = 1
+MATCHER_VERSION = 2
 
 _APOSTROPHES = str.maketrans(
     dict.fromkeys("\u2018\u2019\u02bc\u00b4\u201b`", "'")
@@ -23,6 +25,8 @@ _APOSTROPHES = str.maketrans(
 _PIECE = re.compile(r"\S+|\n")
 _WORD = re.compile(r"\d+(?:[.,]\d+)?(?:/\d+(?:\.\d+)?)?|[^\W\d_]+(?:'[^\W\d_]+)?|\d+|[^\w\s]")
 _ONLY_LETTERS = re.compile(r"[a-z]+")
+_DURATION = re.compile(r"(\d{1,2})/(\d{1,2})")
+_ALWAYS = "24/7"
 _DOUBT_MARK = re.compile(r"^[(\[\"']*\?+(?=\w)")
 _REPEATED_MARK = re.compile(r"([^\w\s])\1+")
 _REPEATED_LETTER = re.compile(r"([a-z])\1{2,}")
@@ -74,11 +78,13 @@ def written_out(piece: str, version: int = CURRENT_VERSION) -> tuple[str, ...]:
     """Return the words and marks of one piece of text; a line break reads as a full stop."""
     if piece == "\n":
         return (".",)
-    plain = _REPEATED_MARK.sub(r"\1", _plain(piece))
-    return tuple(_expanded(_DOUBT_MARK.sub("possible ", plain), _shorthand(version)))
+    shorthand = _shorthand(version)
+    bare = _REPEATED_MARK.sub(r"\1", plain(piece.translate(shorthand["spaces"])))
+    return tuple(_expanded(_DOUBT_MARK.sub("possible ", bare), shorthand))
 
 
-def _plain(piece: str) -> str:
+def plain(piece: str) -> str:
+    """Return a piece in lower case, without accents, silent signs and odd apostrophes."""
     if piece.isalnum() and piece.isascii():
         return piece.lower()
     folded = unicodedata.normalize("NFKC", piece).casefold().translate(_APOSTROPHES)
@@ -113,6 +119,8 @@ def _one_word(found: str, shorthand: dict[str, Any]) -> Iterator[str]:
         yield from shorthand["contraction"][found].split()
     elif "'" in found[1:]:
         yield from _without_apostrophe(found, shorthand).split()
+    elif "/" in found:
+        yield from _with_unit(found, shorthand).split()
     else:
         word = _without_repeats(found)
         word = shorthand["spelling"].get(word, word)
@@ -126,6 +134,14 @@ def _without_apostrophe(found: str, shorthand: dict[str, Any]) -> str:
     return found.replace("'", "")
 
 
+def _with_unit(found: str, shorthand: dict[str, Any]) -> str:
+    """Return "3 days" for "3/7"; what is no duration stays as it is."""
+    duration = _DURATION.fullmatch(found)
+    if duration is None or found == _ALWAYS or duration[2] not in shorthand["duration"]:
+        return found
+    return f"{duration[1]} {shorthand['duration'][duration[2]]}"
+
+
 def _without_repeats(found: str) -> str:
     if found in _MEANT_TRIPLES or not _ONLY_LETTERS.fullmatch(found):
         return found
@@ -134,7 +150,13 @@ def _without_repeats(found: str) -> str:
 
 @cache
 def _shorthand(version: int) -> dict[str, Any]:
+    """Return the tables of a version, upon those of the version it is based on."""
     path = Path(__file__).parent / f"shorthand-{version}.toml"
     if not path.is_file():
-        raise ValueError(f"no normaliser version {version!r}; expected {CURRENT_VERSION} or older")
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+        raise ValueError(f"no normaliser version {version!r}; expected {MATCHER_VERSION} or older")
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    spaces = str.maketrans(tables.pop("spaces", {}))
+    based_on = tables.pop("based_on", None)
+    under = {"duration": {}, "spaces": {}} if based_on is None else _shorthand(based_on)
+    own = {name: under.get(name, {}) | table for name, table in tables.items()}
+    return under | own | {"spaces": under["spaces"] | spaces}

@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,15 +46,15 @@ class Match(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _Node:
-    children: dict[str, _Node] = field(default_factory=dict)
-    gap: _Node | None = None
+    """A place between two words of phrases: where each word leads, and what ends here."""
+
+    children: dict[str, tuple[_Node, ...]] = field(default_factory=dict)
+    gaps: tuple[_Node, ...] = ()
     entries: list[Entry] = field(default_factory=list)
 
-    def grow(self, word: str) -> _Node:
-        if word == _GAP:
-            self.gap = self.gap or _Node()
-            return self.gap
-        return self.children.setdefault(word, _Node())
+    def lead(self, word: str, to: _Node) -> None:
+        """Let a word lead to another place, besides those it leads to already."""
+        self.children[word] = (*self.children.get(word, ()), to)
 
 
 class _Thread(NamedTuple):
@@ -71,7 +70,7 @@ class _Thread(NamedTuple):
 
     @property
     def goes_on(self) -> bool:
-        return bool(self.node.children or self.node.gap)
+        return bool(self.node.children or self.node.gaps)
 
 
 @dataclass(slots=True, eq=False)
@@ -86,9 +85,10 @@ class _State:
 class PhraseBook:
     """All phrases of all files, found in one walk.
 
-    The phrases are planted in a tree. The walk goes over states, each a set of places in that tree:
-    they are made when first needed and kept, so that a step costs one look-up however many phrases
-    are under way. What is kept is bounded: past ``most_steps`` it is made anew.
+    Phrases that begin alike share their places; all words of a choice lead to one place, so that a
+    phrase costs its parts and not every way to read it. The walk goes over states, each a set of
+    places: they are made when first needed and kept, so that a step costs one look-up however many
+    phrases are under way. What is kept is bounded: past ``most_steps`` it is made anew.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class PhraseBook:
         most_steps: int = _MOST_STEPS,
     ) -> None:
         self._root = _Node()
+        self._places: dict[tuple[tuple[_Node, ...], tuple[str, ...]], _Node] = {}
         self._groups = groups
         self._fillers = frozenset(fillers)
         self._known = set(_STOPS | self._fillers)
@@ -107,10 +108,23 @@ class PhraseBook:
         self.vocabulary: set[str] = set()
 
     def add(self, phrase: str, entry: Entry) -> None:
-        """Learn one written phrase."""
-        for words in product(*(self._choices(part) for part in phrase.split())):
-            self._plant(" ".join(words).split(), entry)
+        """Learn one written phrase; one with an empty choice is a ``ValueError``."""
+        if not all(choice for part in phrase.split() for choice in part.rstrip("?").split("|")):
+            raise ValueError(f"the phrase {phrase!r} holds an empty choice")
+        ends: tuple[_Node, ...] = (self._root,)
+        for part in phrase.split():
+            place = self._place(ends, tuple(self._choices(part.removesuffix("?"))))
+            ends = (place, *ends) if part.endswith("?") else (place,)
+        for end in ends:
+            if entry not in end.entries:
+                end.entries.append(entry)
         self._forget()
+
+    def words_of(self, phrase: str) -> Iterator[str]:
+        """Yield each word that a written phrase may be read with."""
+        for part in phrase.split():
+            for words in self._choices(part.removesuffix("?")):
+                yield from words.split()
 
     def find(self, words: Sequence[str]) -> list[Match]:
         """Return each phrase at each place, the longest reading of an entry only."""
@@ -131,7 +145,8 @@ class PhraseBook:
         return found
 
     def _opening(self, word: str) -> _State:
-        return self._openings.setdefault(word, self._state([_Thread(self._root.children[word])]))
+        ways = [_Thread(place) for place in self._root.children[word]]
+        return self._openings.setdefault(word, self._state(ways))
 
     def _step(self, state: _State, word: str) -> _State:
         """Return the state after one more word; all words that no phrase knows are one."""
@@ -160,8 +175,7 @@ class PhraseBook:
 
     def _next(self, way: _Thread, word: str) -> Iterator[_Thread]:
         node, skipped, left = way
-        child = node.children.get(word)
-        if child is not None:
+        for child in node.children.get(word, ()):
             yield _Thread(child)
         if left:
             if left > 1 and word not in _STOPS:
@@ -169,28 +183,40 @@ class PhraseBook:
             return
         if word in self._fillers and skipped < _MOST_FILLERS:
             yield _Thread(node, skipped=skipped + 1)
-        if node.gap is not None:
-            yield from self._next(_Thread(node.gap, left=_LONGEST_GAP + 1), word)
+        for gap in node.gaps:
+            yield from self._next(_Thread(gap, left=_LONGEST_GAP + 1), word)
 
-    def _choices(self, part: str) -> list[str]:
-        optional = part.endswith("?")
-        names = part.removesuffix("?").split("|")
-        words = [word for name in names for word in self._group(name)]
-        return ["", *words] if optional else words
+    def _place(self, before: tuple[_Node, ...], choices: tuple[str, ...]) -> _Node:
+        """Return the place after a choice of words that may be read from any of these places."""
+        known = self._places.get((before, choices))
+        if known is not None:
+            return known
+        place = self._places[before, choices] = _Node()
+        for node in before:
+            for words in choices:
+                self._lead(node, words.split(), place)
+        return place
+
+    def _lead(self, node: _Node, words: list[str], place: _Node) -> None:
+        if words == [_GAP]:
+            node.gaps = (*node.gaps, place)
+            return
+        for word in words[:-1]:
+            between = _Node()
+            node.lead(word, between)
+            node = between
+        node.lead(words[-1], place)
+        self.vocabulary.update(words)
+        self._known.update(words)
+
+    def _choices(self, part: str) -> Iterator[str]:
+        for name in part.split("|"):
+            yield from self._group(name)
 
     def _group(self, name: str) -> list[str]:
         if name.startswith("<"):
             return [word for inner in self._groups[name[1:-1]] for word in self._group(inner)]
         return [name]
-
-    def _plant(self, words: list[str], entry: Entry) -> None:
-        node = self._root
-        for word in words:
-            node = node.grow(word)
-        self.vocabulary.update(word for word in words if word != _GAP)
-        self._known.update(words)
-        if entry not in node.entries:
-            node.entries.append(entry)
 
 
 def _furthest(threads: list[_Thread]) -> tuple[_Thread, ...]:
@@ -216,6 +242,14 @@ def phrase_book() -> PhraseBook:
     for kind, name, phrase in _entries():
         book.add(phrase, entry_of(kind, name))
     return book
+
+
+@cache
+def concept_words() -> frozenset[str]:
+    """Return the words of all phrases of the concepts."""
+    book, concepts = phrase_book(), _concepts()
+    phrases = (phrase for _, concept in concepts for phrase in concept["phrases"])
+    return frozenset(word for phrase in phrases for word in book.words_of(phrase))
 
 
 @cache

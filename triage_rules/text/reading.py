@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from functools import cached_property, lru_cache
@@ -20,11 +19,17 @@ from triage_rules.case import (
 )
 from triage_rules.text.assertion import Judge
 from triage_rules.text.finding import Assertion, Field, Finding
+from triage_rules.text.hiding import lay_out
 from triage_rules.text.language import reads_as_foreign
-from triage_rules.text.normalise import pieces_of, reads_as_latin, spans_of, written_out
+from triage_rules.text.normalise import (
+    MATCHER_VERSION,
+    pieces_of,
+    reads_as_latin,
+    spans_of,
+    written_out,
+)
 from triage_rules.text.numbers import numbers_in
-from triage_rules.text.passage import lay_out
-from triage_rules.text.phrases import Match, phrase_book
+from triage_rules.text.phrases import Match, lasting_concepts, phrase_book
 from triage_rules.text.spelling import corrected
 
 
@@ -57,7 +62,6 @@ class Reading:
         )
 
 
-_DIGIT = re.compile(r"\d")
 _SAID = frozenset({Field.COMPLAINT, Field.DESCRIPTION})
 _AFFIRMED = frozenset({Assertion.PRESENT, Assertion.POSSIBLE})
 
@@ -68,24 +72,36 @@ def read_text(
     """Return the findings of one text, in the order in which they stand, each once."""
     pieces = pieces_of(text)
     words = [word for piece in pieces for word in _words_in(piece)]
-    passage = lay_out(words, phrase_book().find(words))
+    passage = lay_out(words, phrase_book().find(words), joined=_joined(pieces))
     if not passage.findings:
         return ()
     original = _Original(text, pieces)
     judge = Judge(passage, reported_by=reported_by)
     said = (
-        (match.entry.name, judge.assertion(match), original.of(match), judge.hours_ago(match))
+        Finding(
+            concept=match.entry.name,
+            assertion=judge.assertion(match),
+            evidence=original.of(match),
+            field=field,
+            hours_ago=judge.hours_ago(match),
+            longstanding=judge.is_longstanding(match),
+        )
         for match in passage.findings
     )
-    return tuple(
-        Finding(concept=concept, assertion=assertion, evidence=written, field=field, hours_ago=ago)
-        for concept, assertion, written, ago in dict.fromkeys(said)
-    )
+    return tuple(dict.fromkeys(said))
+
+
+def _joined(pieces: list[str]) -> Iterator[int]:
+    """Yield where a word stands that was written right behind another ("CP/SOB")."""
+    end = 0
+    for piece in pieces:
+        start, end = end, end + len(_words_in(piece))
+        yield from range(start + 1, end)
 
 
 @lru_cache(maxsize=16384)
 def _words_in(piece: str) -> tuple[str, ...]:
-    return tuple(map(corrected, written_out(piece)))
+    return tuple(map(corrected, written_out(piece, MATCHER_VERSION)))
 
 
 class _Original:
@@ -109,22 +125,21 @@ def read_case(case: TriageCase) -> Reading:
     """Read every field of a case that carries words."""
     texts = [text for _, text in _fields(case)]
     names = [symptom.name for symptom in case.symptoms]
-    spoken = [_plain_words(text) for text in dict.fromkeys(_spoken(case)) if _DIGIT.search(text)]
     findings = tuple(_findings(case))
     is_latin = all(map(reads_as_latin, [*texts, *names]))
     return Reading(
         findings=findings,
         unparsed=_is_too_long(case) or not is_latin or _is_foreign(case, findings),
-        numbers=_numbers(spoken),
+        numbers=_numbers(dict.fromkeys(_spoken(case))),
     )
 
 
-def _numbers(spoken: list[list[str]]) -> dict[str, tuple[float, ...]]:
-    numbers: defaultdict[str, tuple[float, ...]] = defaultdict(tuple)
-    for words in spoken:
-        for name, value in numbers_in(words):
-            numbers[name] += (value,)
-    return dict(numbers)
+def _numbers(spoken: Iterable[str]) -> dict[str, tuple[float, ...]]:
+    numbers: defaultdict[str, list[float]] = defaultdict(list)
+    for text in spoken:
+        for name, value in numbers_in(text):
+            numbers[name].append(value)
+    return {name: tuple(dict.fromkeys(values)) for name, values in numbers.items()}
 
 
 def _is_foreign(case: TriageCase, findings: tuple[Finding, ...]) -> bool:
@@ -133,11 +148,6 @@ def _is_foreign(case: TriageCase, findings: tuple[Finding, ...]) -> bool:
         return False
     pieces = pieces_of(case.chief_complaint[:MAX_COMPLAINT_CHARACTERS])
     return reads_as_foreign(word for piece in pieces for word in _words_in(piece))
-
-
-def _plain_words(text: str) -> list[str]:
-    """Return the words as they are written: a number next to a misspelt word is not believed."""
-    return [word for piece in pieces_of(text) for word in written_out(piece)]
 
 
 def _spoken(case: TriageCase) -> Iterator[str]:
@@ -151,8 +161,10 @@ def _findings(case: TriageCase) -> Iterator[Finding]:
     for field, text in dict.fromkeys(_fields(case)):
         yield from read_text(text, field=field, reported_by=case.reported_by)
     symptoms = case.symptoms[:MAX_SYMPTOMS]
-    for name, present in dict.fromkeys((_name(symptom), symptom.present) for symptom in symptoms):
-        yield from _symptom_findings(name, case.reported_by, present=present)
+    asked = dict.fromkeys((_name(s), s.present, s.duration_hours) for s in symptoms)
+    for name, present, hours in asked:
+        for finding in read_text(name, field=Field.SYMPTOM, reported_by=case.reported_by):
+            yield _as_asked(finding, present=present, hours=hours)
 
 
 def _fields(case: TriageCase) -> Iterator[tuple[Field, str]]:
@@ -171,11 +183,13 @@ def _name(symptom: Symptom) -> str:
     return symptom.name[:MAX_ENTRY_CHARACTERS].replace("_", " ")
 
 
-def _symptom_findings(
-    name: str, reported_by: ReportedBy | None, *, present: bool
-) -> Iterator[Finding]:
-    for finding in read_text(name, field=Field.SYMPTOM, reported_by=reported_by):
-        yield finding if present else replace(finding, assertion=Assertion.NEGATED)
+def _as_asked(finding: Finding, *, present: bool, hours: float | None) -> Finding:
+    """Return what the structure says of a finding; one that lasts began when the symptom did."""
+    if not present:
+        return replace(finding, assertion=Assertion.NEGATED)
+    if hours is None or finding.hours_ago is not None or finding.concept not in lasting_concepts():
+        return finding
+    return replace(finding, hours_ago=hours)
 
 
 def _is_too_long(case: TriageCase) -> bool:

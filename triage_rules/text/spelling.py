@@ -1,54 +1,92 @@
 """Repairing a misspelt clinical word, and never a word that is right as it stands.
 
-One wrong letter is repaired in words of six letters or more, two in words of nine or more.
+Of the words that ``spelling.toml`` names, one wrong letter is repaired in six letters or more, two
+in nine or more. Of every other word of the concepts one wrong letter in eight or more: shorter ones
+have too many English neighbours.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import takewhile
 from operator import eq
+from typing import NamedTuple
 
-from triage_rules.text.phrases import phrase_book, read_toml
+from triage_rules.text.phrases import concept_words, phrase_book, read_toml
 
 _ONE_ERROR_FROM = 6
 _TWO_ERRORS_FROM = 9
+_UNNAMED_FROM = 8
 _LONGEST = 20
+_UNLIKE = ("hypo", "hyper")  # between them lies a life, and two letters
+
+
+class _Target(NamedTuple):
+    """A word that may have been meant, its letters as bits, and how many errors it may have."""
+
+    word: str
+    letters: int
+    errors: int
 
 
 @lru_cache(maxsize=16384)
 def corrected(word: str) -> str:
     """Return the clinical word that was meant, or the word itself."""
-    if word in phrase_book().vocabulary or not _may_be_misspelt(word):
+    if not word.isalpha():
         return word
-    near = ((_distance(word, meant), meant) for meant in _candidates(word))
-    return min((n for n in near if n[0] <= _errors(word, n[1])), default=(0, word))[1]
+    written = _variants().get(word, word)
+    if written in phrase_book().vocabulary or not _may_be_misspelt(written):
+        return written
+    near = (
+        (distance, meant)
+        for meant, most in _candidates(written)
+        if (distance := _distance(written, meant)) <= most
+    )
+    return min(near, default=(0, written))[1]
 
 
 def _may_be_misspelt(word: str) -> bool:
     right_length = _ONE_ERROR_FROM - 1 <= len(word) <= _LONGEST
-    return right_length and word.isalpha() and word not in _look_alikes()
+    return right_length and word not in _look_alikes()
 
 
-def _errors(word: str, meant: str) -> int:
-    return 2 if min(len(word), len(meant)) >= _TWO_ERRORS_FROM else 1
+def _candidates(word: str) -> Iterator[tuple[str, int]]:
+    """Yield the words of about these letters, with the first or last in place; and their errors."""
+    letters, length = _letters(word), len(word)
+    for meant, its_letters, errors in _targets_near(length, word[0], word[-1]):
+        most = errors if length >= _TWO_ERRORS_FROM else 1
+        if (letters ^ its_letters).bit_count() <= 2 * most and _is_like(word, meant):
+            yield meant, most
 
 
-def _candidates(word: str) -> Iterator[str]:
-    """Yield the words of about this length and these letters, with the first or last in place."""
-    letters = _letters(word)
-    for meant, its_letters, most in _repaired_near(len(word), word[0], word[-1]):
-        if (letters ^ its_letters).bit_count() <= most:
-            yield meant
+def _is_like(word: str, meant: str) -> bool:
+    """Whether a word is not the meant one with another beginning: "conscious", "hypertension"."""
+    opposite = word.endswith(meant) or meant.endswith(word)
+    hypo, hyper = ({word.startswith(start), meant.startswith(start)} for start in _UNLIKE)
+    return not opposite and not (len(hypo) == 2 and len(hyper) == 2)
 
 
 @lru_cache(maxsize=16384)
-def _repaired_near(length: int, first: str, last: str) -> list[tuple[str, int, int]]:
-    """Each word a typed word like this may mean: its letters, and how many may differ."""
-    words = (w for w in read_toml("spelling.toml")["repaired"] if abs(len(w) - length) <= 2)
-    ends = (w for w in words if w[0] == first or w[-1] == last)
-    return [(w, _letters(w), 2 * _errors(w, "x" * length)) for w in ends]
+def _targets_near(length: int, first: str, last: str) -> list[_Target]:
+    """Return each word that a typed word of this length and these ends may mean."""
+    ends = dict.fromkeys((*_targets()[first], *_targets()[f"-{last}"]))
+    return [target for target in ends if abs(len(target.word) - length) <= target.errors]
+
+
+@cache
+def _targets() -> defaultdict[str, list[_Target]]:
+    """The words that are repaired to, by their first letter and by "-" and their last."""
+    targets: defaultdict[str, list[_Target]] = defaultdict(list)
+    named = frozenset(read_toml("spelling.toml")["repaired"])
+    others = (word for word in concept_words() if len(word) >= _UNNAMED_FROM and word.isalpha())
+    for word in sorted(named.union(others)):
+        errors = 2 if word in named and len(word) >= _TWO_ERRORS_FROM else 1
+        target = _Target(word, _letters(word), errors)
+        targets[word[0]].append(target)
+        targets[f"-{word[-1]}"].append(target)
+    return targets
 
 
 def _letters(word: str) -> int:
@@ -62,6 +100,12 @@ def _letters(word: str) -> int:
 @cache
 def _look_alikes() -> frozenset[str]:
     return frozenset(read_toml("spelling.toml")["look_alikes"])
+
+
+@cache
+def _variants() -> dict[str, str]:
+    variants: dict[str, str] = read_toml("spelling.toml")["variants"]
+    return variants
 
 
 def _distance(one: str, other: str) -> int:

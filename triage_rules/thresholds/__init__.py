@@ -15,9 +15,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from triage_rules.case import DAYS_PER_YEAR
+
 _FOLDER = Path(__file__).parent
-_DAYS = {"day": 1.0, "month": 365.25 / 12, "year": 365.25}
-DAYS_PER_YEAR = _DAYS["year"]
+_DAYS = {"day": 1.0, "month": DAYS_PER_YEAR / 12, "year": DAYS_PER_YEAR}
 
 
 @cache
@@ -38,9 +39,9 @@ class Band:
     under_days: float | None = None
     per_year: float = 0.0
 
-    def holds_for(self, age: float) -> bool:
-        """Whether an age in years lies below the upper end."""
-        return self.under_days is None or age * DAYS_PER_YEAR < self.under_days
+    def holds_for(self, days: float) -> bool:
+        """Whether an age in days lies below the upper end."""
+        return self.under_days is None or days < self.under_days
 
     def value_at(self, age: float) -> float:
         """Return the number at an age in years."""
@@ -61,9 +62,18 @@ class Limit:
     bands: tuple[Band, ...]
     used_by: tuple[str, ...] = ()
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is the same at every age."""
+        first = self.bands[0]
+        return first.under_days is None and not first.per_year
+
     def at(self, age: float) -> float | None:
         """Return the number at an age in years; None where there is none at this age."""
-        return next((band.value_at(age) for band in self.bands if band.holds_for(age)), None)
+        if self.is_fixed:
+            return self.bands[0].value
+        days = days_of(age)
+        return next((band.value_at(age) for band in self.bands if band.holds_for(days)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,11 @@ class Limits:
     def at_age(self, name: str, age: float) -> float | None:
         """Return a number at an age in years; None where there is none at this age."""
         return self.by_name[name].at(age)
+
+
+def days_of(age: float) -> float:
+    """Return the days of an age in years; a whole number of days comes back as it went in."""
+    return round(age * DAYS_PER_YEAR, 6)
 
 
 @cache

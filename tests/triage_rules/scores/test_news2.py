@@ -92,31 +92,6 @@ def test_in_pregnancy_it_is_computed_and_not_validated():
     assert not result.validated
 
 
-def test_a_normal_saturation_on_scale_2_and_air_is_not_penalised():
-    for spo2 in (93, 95, 97, 100):
-        assert score(Vitals(spo2=spo2, spo2_scale=2, on_oxygen=False)).total == 0
-
-
-def test_saturation_80_on_oxygen_and_scale_2_scores_three_not_zero():
-    vitals = Vitals(spo2=80, spo2_scale=2, on_oxygen=True)
-
-    assert dict(score(vitals).subscores)["spo2"] == 3
-
-
-def test_the_example_that_circulates_as_8_is_9():
-    vitals = Vitals(
-        respiratory_rate=28, spo2=87, spo2_scale=2, on_oxygen=True, systolic_bp=108,
-        heart_rate=95, consciousness=Consciousness.ALERT, temperature_c=38.2,
-    )  # fmt: skip
-
-    assert score(vitals).total == 9
-
-
-def test_saturation_89_is_three_on_scale_1_and_zero_on_scale_2():
-    assert score(Vitals(spo2=89)).total == 3
-    assert score(Vitals(spo2=89, spo2_scale=2)).total == 0
-
-
 def test_a_single_three_is_seen():
     assert score(Vitals(heart_rate=140)).has_single_three
     assert not score(Vitals(heart_rate=120)).has_single_three

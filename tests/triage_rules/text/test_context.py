@@ -1,19 +1,28 @@
-"""What stands around a finding: another person, another time, another clause."""
+"""What stands around a finding: a denial, another person, another time, another clause."""
 
 from dataclasses import replace
 
 import pytest
 
 from tests.triage_rules.patients import case_of, table
-from triage_rules import Level, evaluate
+from triage_rules import evaluate
 
 CONTEXT = table("context")
-ROWS = [pytest.param(row, id=row["says"]) for rows in CONTEXT.values() for row in rows]
+ROWS = [
+    pytest.param(row, id=f"{rule}: {row['says']}") for rule, rows in CONTEXT.items() for row in rows
+]
+COMPARED = frozenset(
+    {
+        *("RF01", "RF02", "RF03", "RF04", "RF05", "RF06", "RF07", "RF10", "RF12", "RF13"),
+        *("RF20", "RF29", "RF30", "RF31"),
+    }
+)
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_exactly_these_emergencies_are_read(row):
     case = replace(case_of(row), description=row.get("description", ""))
-    flags = evaluate(case).red_flags
+    verdict = evaluate(case)
 
-    assert {flag.id for flag in flags if flag.floor is Level.EMERGENCY} == set(row["flags"])
+    assert {flag.id for flag in verdict.red_flags if flag.is_hard} & COMPARED == set(row["flags"])
+    assert verdict.immediate == row.get("immediate", verdict.immediate)

@@ -44,6 +44,14 @@ REPEATED = [
     "and ",
     "(",
     "x",
+    "hr 150 ",
+    "1 - ",
+    "pulse a ",
+    "burns 2% ",
+    "pregnant 6 weeks ",
+    "1/",
+    "sezures ",
+    "dolor ",
 ]
 
 

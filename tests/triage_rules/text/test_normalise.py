@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triage_rules.text.normalise import normalise, reads_as_latin
+from triage_rules.text.normalise import MATCHER_VERSION, normalise, reads_as_latin
 
 WRITTEN_AND_READ = [
     ("C/O CP, no SOB", "complains of chest pain, no shortness of breath"),
@@ -35,6 +35,24 @@ def test_the_normal_form(written, read):
     assert normalise(written) == read
 
 
+@pytest.mark.parametrize(
+    ("written", "first", "matcher"),
+    [
+        ("can 't breathe", "can ' t breathe", "can not breathe"),
+        ("carnt walk", "carnt walk", "can not walk"),
+        ("cough 3/7", "cough 3/7", "cough 3 days"),
+        ("fever 2/52, 6/12 old", "fever 2/52, 6/12 old", "fever 2 weeks, 6 months old"),
+        ("chest\u200bpain", "chestpain", "chest pain"),
+        ("chest\u00a0pain", "chest pain", "chest pain"),
+        ("24/7, 8/10, 80/50", "24/7, 8/10, 80/50", "24/7, 8/10, 80/50"),
+        ("siezure", "seizure", "seizure"),
+    ],
+)
+def test_what_the_rules_read_leaves_the_first_version_as_it_was(written, first, matcher):
+    assert normalise(written) == normalise(written, version=1) == first
+    assert normalise(written, version=MATCHER_VERSION) == matcher
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.text())
 def test_any_text_has_a_normal_form(text):
@@ -42,7 +60,7 @@ def test_any_text_has_a_normal_form(text):
 
 
 def test_an_unknown_version_names_what_is_known():
-    with pytest.raises(ValueError, match="expected 1"):
+    with pytest.raises(ValueError, match="expected 2 or older"):
         normalise("cough", version=99)
 
 

@@ -33,6 +33,38 @@ def test_each_phrase_is_found_in_its_longest_reading(text, found):
     assert {(match.entry.name, match.end) for match in matches if match.start < 2} == found
 
 
+@pytest.mark.parametrize(
+    ("phrase", "reads", "not_read"),
+    [
+        ("a b? c", ["a c", "a b c"], ["a b", "a d c"]),
+        ("a b? .. c", ["a c", "a b c", "a d c", "a b d e f c"], ["a d e f g c", "b c"]),
+        ("a? b", ["b", "a b"], ["a"]),
+        ("a b?", ["a", "a b"], ["b"]),
+        ("<limb>|neck hurts?", ["arm", "neck hurts", "leg hurts"], ["hurts"]),
+        ("<two>", ["lower leg", "upper arm"], ["lower", "leg"]),
+    ],
+)
+def test_a_phrase_is_read_in_all_its_ways_and_no_other(phrase, reads, not_read):
+    made = PhraseBook(
+        groups={"limb": ["arm", "leg"], "two": ["lower leg", "upper arm"]}, fillers=()
+    )
+    made.add("a .. x", entry_of("concept", "another"))
+    made.add(phrase, entry_of("concept", phrase))
+
+    for text in (*reads, *not_read):
+        words = text.split()
+        ends = {match.end for match in made.find(words) if match.start == 0}
+        assert (len(words) in ends) is (text in reads)
+
+
+def test_a_phrase_with_many_choices_takes_room_for_its_parts_only():
+    groups = {"many": [f"w{number}" for number in range(50)]}
+    made = PhraseBook(groups=groups, fillers=())
+    made.add("<many> <many>? <many> .. <many>", entry_of("concept", "x"))
+
+    assert made.find(["w1", "w2", "w3", "other", "w4"])
+
+
 def test_what_is_kept_between_texts_is_bounded_and_changes_nothing():
     forgetful, text = book(most_steps=1), ["chest", "is", "my", "pain", "in", "chest", "arm"]
 
@@ -41,3 +73,11 @@ def test_what_is_kept_between_texts_is_bounded_and_changes_nothing():
 
 def test_a_kind_and_a_name_have_one_entry():
     assert entry_of("concept", "cough") is entry_of("concept", "cough")
+
+
+@pytest.mark.parametrize("phrase", ["? pe", "chest|| pain", "chest |pain"])
+def test_an_empty_choice_is_refused_with_its_phrase(phrase):
+    empty = PhraseBook(groups={}, fillers=())
+
+    with pytest.raises(ValueError, match="holds an empty choice"):
+        empty.add(phrase, entry_of("concept", "test"))

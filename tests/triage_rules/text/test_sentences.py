@@ -10,7 +10,7 @@ SENTENCES = [
     ("Denies chest pain, no shortness of breath", set()),
     ("No chest pain but can't breathe", {"RF04"}),
     ("not breathing properly", {"RF04"}),
-    ("can't feel my legs, no back pain", set()),
+    ("can't feel my legs, no back pain", {"RF27"}),
     ("chest pain denied; jaw pain and sweating", {"RF07"}),
     ("?stroke, FAST negative now", {"RF10"}),
     ("no rash, stiff neck, fever, headache", {"RF12"}),
@@ -31,6 +31,8 @@ SENTENCES = [
     ("two day history of confusion", {"RF02"}),
     ("seizure yesterday", {"RF13"}),
     ("stroke in 2019", set()),
+    ("stroke 2 months ago", set()),
+    ("my son is fitting, I have given him an epipen", {"RF06", "RF13"}),
     ("overdose - denies", set()),
     ("no longer able to speak", {"RF10"}),
     ("no longer breathing", {"RF01"}),
@@ -43,6 +45,17 @@ SENTENCES = [
     ("nosebleed stopped but started again", {"RF20"}),
     ("stroke came back", {"RF10"}),
     ("stroke, lower back sore, in 2019", {"RF10"}),
+    ("my mum is on chemo and has a fever", {"RF15"}),
+    ("my mum is unwell. fever, she is on chemo", {"RF15"}),
+    ("fever. grandmother is on chemo", {"RF15"}),
+    ("fever, grandmother is on chemo", set()),
+    ("sister on chemo, I've got a fever", set()),
+    ("dad has addisons, vomiting today", {"RF41"}),
+    ("my sister has Addison's, I am vomiting", set()),
+    ("family all have diabetes, I've been vomiting", set()),
+    ("had arm weakness and slurred speech four days ago", {"RF10"}),
+    ("TIA last week", {"RF10"}),
+    ("worried I might get sepsis", {"RF14"}),
 ]
 
 
@@ -55,6 +68,23 @@ def test_a_carer_speaks_of_the_patient():
     case = adult("my mother had a stroke", reported_by=ReportedBy.CARER)
 
     assert [flag.id for flag in evaluate(case).red_flags] == ["RF10"]
+
+
+@pytest.mark.parametrize("reported_by", [None, *ReportedBy])
+def test_nobody_who_died_is_the_patient(reported_by):
+    case = adult("my father died of a stroke", reported_by=reported_by)
+
+    assert not evaluate(case).red_flags
+
+
+@pytest.mark.parametrize(
+    "says",
+    ["my wife says I am confused", "my mum found me unresponsive", "Dad brought me, confused"],
+)
+def test_a_patient_of_whom_a_relative_tells_is_the_patient(says):
+    case = adult(says, reported_by=ReportedBy.PATIENT)
+
+    assert [flag.id for flag in evaluate(case).red_flags] == ["RF02"]
 
 
 def test_a_patient_who_speaks_of_a_relative_is_not_that_relative():

@@ -3,11 +3,6 @@ import pytest
 from tests.triage_rules.patients import adult, table
 from triage_rules import Level, evaluate
 from triage_rules.case import Symptom, SymptomSeverity
-from triage_rules.text.normalise import pieces_of, written_out
-from triage_rules.text.numbers import (
-    glucose_mmol_l,
-    pain_scores,
-)
 
 VOCABULARY = table("vocabulary")
 ROWS = [(row, says) for row in VOCABULARY["rows"] for says in row["says"]]
@@ -54,40 +49,3 @@ def test_words_between_urgent_and_routine_are_soon(says):
 
     assert verdict.level is Level.SOON
     assert not verdict.needs_human
-
-
-def words(text):
-    return [word for piece in pieces_of(text) for word in written_out(piece)]
-
-
-@pytest.mark.parametrize(
-    ("text", "sugars"),
-    [
-        ("BM 2.3 x2", [2.3]),
-        ("BM 2 x today", []),
-        ("BM x2 today", []),
-        ("hypo, type 2 diabetes", []),
-        ("type 2 diabetes, hypo, 2.2 on meter", [2.2]),
-        ("hypo 2 this week", []),
-        ("hypo 2 mmol", [2]),
-        ("hypo. 2.2", []),
-        ("libre 2 sensor fell off", []),
-        ("hypo 2.5 hours ago", []),
-    ],
-)
-def test_a_count_or_a_name_is_no_sugar(text, sugars):
-    assert list(glucose_mmol_l(words(text))) == pytest.approx(sugars)
-
-
-@pytest.mark.parametrize(
-    ("text", "scores"),
-    [
-        ("pain 5 / 10", [5]),
-        ("pain 5 10 days", []),
-        ("pain 12 10", []),
-        ("room 5 10", []),
-        ("pain 5", []),
-    ],
-)
-def test_a_score_apart_from_its_ten_is_read(text, scores):
-    assert list(pain_scores(words(text))) == scores
