@@ -13,13 +13,13 @@ from triage_rules.outcome import Decision, RedFlag, Verdict
 
 
 def decision_body(
-    decision: Decision, assignment: Assignment, prediction_id: uuid.UUID
+    decision: Decision, assignment: Assignment, prediction_id: uuid.UUID | None
 ) -> dict[str, Any]:
-    """Return the answer to one triage request."""
+    """Return the answer to one triage request; without an id it is not on record."""
     verdict, opinion = decision.verdict, decision.opinion
     advice = recommend_care_level(decision.level, immediate=verdict.immediate)
     return {
-        "prediction_id": str(prediction_id),
+        "prediction_id": None if prediction_id is None else str(prediction_id),
         "prediction": decision.level.label,
         "confidence": decision.confidence,
         "probabilities": _probabilities(opinion),
@@ -37,7 +37,7 @@ def decision_body(
         "model": _model(opinion),
         "reasons": list(verdict.reasons),
         "degraded": False,
-        "log_durability": "db",
+        "log_durability": "none" if prediction_id is None else "db",
         "requires_clinician_review": True,
     }
 

@@ -90,24 +90,34 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
     known = _as_api_exception(error, decides=getattr(context["view"], "decides", False))
     if known.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request_failed", status=int(known.status_code), exc_info=error)
-    body = problem_body(
-        status=known.status_code,
-        detail=_detail(known),
-        request=request,
-        errors=list(islice(_field_problems(known), MAX_PROBLEMS)),
-        **_extensions(known),
-    )
+    body = problem_of(known, instance=instance_of(request))
     headers = {"WWW-Authenticate": known.auth_header} if hasattr(known, "auth_header") else {}
     if known.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "5"
     return Response(body, status=known.status_code, headers=headers, content_type=PROBLEM_JSON)
 
 
+def problem_of(error: exceptions.APIException, *, instance: str) -> dict[str, Any]:
+    """Return the members of a problem answer to an error that is known."""
+    return problem_body(
+        status=error.status_code,
+        detail=_detail(error),
+        instance=instance,
+        errors=list(islice(_field_problems(error), MAX_PROBLEMS)),
+        **_extensions(error),
+    )
+
+
+def instance_of(request: HttpRequest) -> str:
+    """Return what names one request in an answer."""
+    return f"urn:uuid:{request_id_of(request)}"
+
+
 def problem_body(
     *,
     status: int,
     detail: str,
-    request: HttpRequest,
+    instance: str,
     errors: list[FieldProblem] | None = None,
     **extensions: Any,
 ) -> dict[str, Any]:
@@ -117,7 +127,7 @@ def problem_body(
         "title": HTTPStatus(status).phrase,
         "status": int(status),
         "detail": detail,
-        "instance": f"urn:uuid:{request_id_of(request)}",
+        "instance": instance,
         "errors": [asdict(problem) for problem in errors or []],
         **extensions,
     }
@@ -125,21 +135,32 @@ def problem_body(
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """Answer a request that Django refuses by itself, such as one for another host."""
-    body = problem_body(status=400, detail="This request cannot be answered.", request=request)
+    body = problem_body(
+        status=400, detail="This request cannot be answered.", instance=instance_of(request)
+    )
     return JsonResponse(body, status=400, content_type=PROBLEM_JSON)
 
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """Answer an address that does not exist."""
-    body = problem_body(status=404, detail="There is nothing at this address.", request=request)
+    body = problem_body(
+        status=404, detail="There is nothing at this address.", instance=instance_of(request)
+    )
     return JsonResponse(body, status=404, content_type=PROBLEM_JSON)
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """Answer when something broke outside the API views."""
-    body = problem_body(status=500, detail="Something broke. It is on record.", request=request)
+    body = problem_body(
+        status=500, detail="Something broke. It is on record.", instance=instance_of(request)
+    )
     return JsonResponse(body, status=500, content_type=PROBLEM_JSON)
+
+
+def _plain_problem(request: HttpRequest, status: int, detail: str) -> JsonResponse:
+    body = problem_body(status=status, detail=detail, instance=instance_of(request))
+    return JsonResponse(body, status=status, content_type=PROBLEM_JSON)
 
 
 def pointer_of(*parts: str | int) -> str:

@@ -45,13 +45,28 @@ class StrictJSONParser(BaseParser):
         """
         request = (parser_context or {})["request"]
         _refuse_other_encodings(request.META, media_type or "")
-        body = _decoded(_read(stream, declared=request.META.get("CONTENT_LENGTH")))
-        _refuse_deep(body)
-        value = _loads(body)
-        problems = tuple(_problems(value))
-        if problems:
-            raise InvalidBodyError(*problems)
-        return value
+        return parsed(_read(stream, declared=request.META.get("CONTENT_LENGTH")))
+
+
+def parsed(body: bytes) -> Any:
+    """Return the one meaning of a JSON body in UTF-8.
+
+    Raises
+    ------
+    BodyTooLargeError
+        Over 64 KiB.
+    InvalidBodyError
+        As for the parser.
+    """
+    if len(body) > settings.MAX_BODY_BYTES:
+        raise BodyTooLargeError
+    text = _decoded(body)
+    _refuse_deep(text)
+    value = _loads(text)
+    problems = tuple(_problems(value))
+    if problems:
+        raise InvalidBodyError(*problems)
+    return value
 
 
 def _refuse_other_encodings(meta: Mapping[str, Any], media_type: str) -> None:
