@@ -115,7 +115,9 @@ def ill_after_birth(patient: Patient) -> Evidence:
 
 
 def _is_pregnant_or_has_born(patient: Patient) -> bool:
-    return bool(_pregnancy(patient) or _after_birth(patient))
+    """Whether the limits of a grown woman hold; a child has those of its age."""
+    is_grown = patient.age >= patient.limit("pregnancy_age_from")
+    return is_grown and bool(_pregnancy(patient) or _after_birth(patient))
 
 
 @LATE_PREGNANCY.emergency(needs=("systolic_bp",), only_if=_is_pregnant_or_has_born)
