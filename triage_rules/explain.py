@@ -42,7 +42,7 @@ def explain(case: TriageCase, *, ruleset: Ruleset) -> str:
         "Scores": _scores(inquiry.patient),
         "What was read in the text": _findings(inquiry.patient),
         "What contradicts": verdict.conflicts,
-        "What could not be judged": _unknown(verdict, ruleset),
+        "What could not be judged": _unknown(verdict, inquiry.patient, ruleset),
     }
     return "\n".join([_headline(verdict), *_written(sections), ""])
 
@@ -122,10 +122,12 @@ def _findings(patient: Patient) -> Iterator[str]:
         yield f"{name} in the text: {', '.join(f'{value:g}' for value in values)}"
 
 
-def _unknown(verdict: Verdict, ruleset: Ruleset) -> Iterator[str]:
+def _unknown(verdict: Verdict, patient: Patient, ruleset: Ruleset) -> Iterator[str]:
     for name in verdict.unassessed:
         lines = [rule for rule in ruleset.rules if rule.id == name and rule.needs]
-        needs = dict.fromkeys(need.replace("|", " or ") for rule in lines for need in rule.needs)
-        yield f"{name} {lines[0].flag.name}: needs {', '.join(needs)}" if lines else name
+        needs = dict.fromkeys(need for rule in lines for need in rule.needs)
+        lacking = [need for need in needs if not patient.knows_measurements((need,))]
+        written = ", ".join(need.replace("|", " or ") for need in lacking)
+        yield f"{name} {lines[0].flag.name}: needs {written}" if lacking else name
     if verdict.text_unparsed:
         yield "the text, or part of it"

@@ -49,6 +49,12 @@ def test_it_says_what_a_rule_lacked():
     assert "RF02 Reduced consciousness: needs consciousness or gcs" in text
 
 
+def test_what_a_rule_has_is_not_what_it_lacks():
+    text = explained("sore throat", vitals={"spo2": 97})
+
+    assert "RF04 Severe breathing difficulty: needs respiratory_rate\n" in text
+
+
 def test_it_says_why_a_child_is_seen_soon_and_which_days_are_missing():
     text = explained("cough", age=1, vitals={"spo2": 95})
 
