@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pkgutil
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -34,13 +35,27 @@ class Ruleset:
 
     def concerning(self, concepts: frozenset[str]) -> Iterator[Rule]:
         """Yield the lines that may find something in somebody of whom these concepts are known."""
-        for rule, words in self._listening:
-            if words is None or not words.isdisjoint(concepts):
-                yield rule
+        heard = self._heard.keys() & concepts
+        places = set(self._of_everybody).union(*(self._heard[concept] for concept in heard))
+        return (self.rules[place] for place in sorted(places))
 
     @cached_property
-    def _listening(self) -> tuple[tuple[Rule, frozenset[str] | None], ...]:
-        return tuple((rule, listens_for(rule, self.limits)) for rule in self.rules)
+    def _listening(self) -> tuple[frozenset[str] | None, ...]:
+        return tuple(listens_for(rule, self.limits) for rule in self.rules)
+
+    @cached_property
+    def _of_everybody(self) -> frozenset[int]:
+        """The places of the lines that are asked whatever is said."""
+        return frozenset(at for at, words in enumerate(self._listening) if words is None)
+
+    @cached_property
+    def _heard(self) -> dict[str, list[int]]:
+        """By concept, the places of the lines that listen for it."""
+        heard: defaultdict[str, list[int]] = defaultdict(list)
+        for at, words in enumerate(self._listening):
+            for concept in words or ():
+                heard[concept].append(at)
+        return dict(heard)
 
 
 def ruleset_current() -> Ruleset:

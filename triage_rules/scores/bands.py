@@ -90,7 +90,6 @@ def is_beyond(row: Row, value: float | None, *, vitals: Vitals, age: float, limi
 
 def bound(limit: str, vital: str, vitals: Vitals, age: float, limits: Limits) -> float | None:
     """Return a number at an age; of oxygen saturation the one of the scale that is recorded."""
-    scaled = f"{limit}_scale_2"
-    if vital == "spo2" and vitals.spo2_scale == 2 and scaled in limits.by_name:
-        limit = scaled
+    if vital == "spo2" and vitals.spo2_scale == 2 and f"{limit}_scale_2" in limits.by_name:
+        limit = f"{limit}_scale_2"
     return limits.at_age(limit, age)

@@ -18,6 +18,7 @@ SENTENCE_ENDS = frozenset(".;!?")
 LIST_LINKS = frozenset({"or", "nor", "and"})
 ITEM_LINKS = LIST_LINKS | {","}
 _CLAUSE_ENDS = SENTENCE_ENDS | {",", "-", "but", "however", "although"}
+_NOWHERE: frozenset[int] = frozenset()
 _CLAUSE_OPENERS = _CLAUSE_ENDS | {":", "and"}
 
 
@@ -205,9 +206,12 @@ def last_in(positions: Sequence[int], before: int) -> int:
 
 def covered(ranges: Iterable[range]) -> frozenset[int]:
     """Return the positions in any of the ranges; where they overlap, each is visited once."""
+    parts = sorted(ranges, key=attrgetter("start"))
+    if not parts:
+        return _NOWHERE
     positions: set[int] = set()
     reached = 0
-    for part in sorted(ranges, key=attrgetter("start")):
+    for part in parts:
         positions.update(range(max(part.start, reached), part.stop))
         reached = max(reached, part.stop)
     return frozenset(positions)
