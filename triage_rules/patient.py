@@ -84,6 +84,10 @@ class Patient:
             return NOTHING
         return _words(self._present, concepts)
 
+    def says_newly(self, *concepts: str) -> Evidence:
+        """Return the same words, less those that say that it is of long standing."""
+        return words_of(found for found in self.said(*concepts) if not found.longstanding)
+
     def said(self, *concepts: str) -> tuple[Finding, ...]:
         """Return the findings of now among these concepts."""
         return tuple(found for name in concepts for found in self._present.get(name, ()))
@@ -133,6 +137,13 @@ class Patient:
         heart = max(self.values("heart_rate"), default=None)
         pressure = min(self.values("systolic_bp"), default=None)
         return shock_index(replace(self.vitals, heart_rate=heart, systolic_bp=pressure)).value
+
+    def news2_from(self, limit: str) -> Evidence:
+        """Return the early warning score where it is at or above a limit."""
+        total = self.news2.total
+        if total is None or total < self.limit(limit):
+            return NOTHING
+        return (f"NEWS2 {total}",)
 
     @cached_property
     def abnormal_vitals(self) -> Evidence:
@@ -240,8 +251,12 @@ def measured(name: str, value: float) -> Evidence:
 
 
 def _words(findings: dict[str, list[Finding]], concepts: tuple[str, ...]) -> Evidence:
-    found = (found for name in concepts for found in findings.get(name, ()))
-    return tuple(dict.fromkeys(finding.evidence for finding in found))
+    return words_of(found for name in concepts for found in findings.get(name, ()))
+
+
+def words_of(findings: Iterable[Finding]) -> Evidence:
+    """Return the words of findings, each once, in their order."""
+    return tuple(dict.fromkeys(finding.evidence for finding in findings))
 
 
 def _flat(parts: Iterable[Evidence]) -> Iterator[str]:

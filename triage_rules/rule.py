@@ -15,8 +15,6 @@ from triage_rules.level import Level
 from triage_rules.patient import NOTHING, Evidence, Patient
 from triage_rules.thresholds import Limits
 
-__all__ = ["NOTHING", "RULES", "SIGNS", "Evidence", "Flag", "Patient", "Rule", "Sign", "both"]
-
 Question = Callable[[Patient], Evidence]
 Condition = Callable[[Patient], bool]
 
@@ -218,7 +216,7 @@ class _Silence:
     def measured(self, *_: object) -> Evidence:
         return cast("Evidence", _Unseen())
 
-    said = knows = says
+    said = says_newly = knows = says
     at_least = above = at_most = below = outside = measured
     fever = altered_mind = abnormal_vitals = property(measured)
 

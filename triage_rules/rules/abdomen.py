@@ -8,7 +8,6 @@ from triage_rules.case import Sex
 from triage_rules.patient import NOTHING, Evidence, Patient
 from triage_rules.rule import Flag, both
 from triage_rules.scores.bands import HIGH_RISK
-from triage_rules.text.finding import Finding
 
 SINCE = date(2025, 1, 1)
 
@@ -122,13 +121,9 @@ def _began_long_ago(patient: Patient) -> bool:
     """Whether the pain is told to be older than a day, and not to have come or grown suddenly."""
     window = patient.limit("torsion_window_hours")
     pains = patient.said("testicular_pain", "groin_pain")
-    old = any(_is_older(pain, window) for pain in pains) or _lasted(patient, window)
+    old = any(pain.is_older_than(window) for pain in pains) or _lasted(patient, window)
     told = bool(patient.says("longstanding", "over_a_day"))
     return (old or told) and not patient.says("flared_up")
-
-
-def _is_older(pain: Finding, hours: float) -> bool:
-    return pain.hours_ago is not None and pain.hours_ago > hours
 
 
 def _lasted(patient: Patient, hours: float) -> bool:
@@ -173,10 +168,7 @@ def _severe(patient: Patient) -> Evidence:
 def _illness(patient: Patient) -> Evidence:
     if not patient.is_adult:
         return patient.outside(HIGH_RISK)
-    return (*_high_score(patient), *patient.below("systolic_bp", "acute_abdomen_pressure"))
-
-
-def _high_score(patient: Patient) -> Evidence:
-    total = patient.news2.total
-    high = total is not None and total >= patient.limit("acute_abdomen_news2")
-    return (f"NEWS2 {total}",) if high else NOTHING
+    return (
+        *patient.news2_from("acute_abdomen_news2"),
+        *patient.below("systolic_bp", "acute_abdomen_pressure"),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from triage_rules.patient import Evidence, Patient
+from triage_rules.patient import Evidence, Patient, words_of
 from triage_rules.rule import Flag, both
 from triage_rules.text.finding import Assertion
 
@@ -47,7 +47,7 @@ def lesser_bleeding_with_abnormal_vitals(patient: Patient) -> Evidence:
 def anticoagulant(patient: Patient) -> Evidence:
     """Return an anticoagulant or antiplatelet drug that is in use, as said or as listed."""
     found = (one for one in patient.reading.findings if one.concept == "anticoagulant")
-    return tuple(dict.fromkeys(one.evidence for one in found if one.assertion in _IN_USE))
+    return words_of(one for one in found if one.assertion in _IN_USE)
 
 
 def _lesser_bleeding(patient: Patient) -> Evidence:

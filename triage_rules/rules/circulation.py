@@ -59,12 +59,6 @@ def _is_adult(patient: Patient) -> bool:
     return patient.is_adult
 
 
-def not_longstanding(patient: Patient, *concepts: str) -> Evidence:
-    """Return the words that say any of these of now, unless as of long standing."""
-    found = (finding for finding in patient.said(*concepts) if not finding.longstanding)
-    return tuple(dict.fromkeys(finding.evidence for finding in found))
-
-
 # RF07 and RF08
 
 
@@ -148,7 +142,7 @@ def _equivalent_pain(patient: Patient) -> Evidence:
         return NOTHING
     innocent = patient.says("jaw_or_arm_trouble")
     names = ("epigastric_pain",) if innocent else ("epigastric_pain", "jaw_or_arm_pain")
-    return not_longstanding(patient, *names)
+    return patient.says_newly(*names)
 
 
 # RF18 and RF46
@@ -183,7 +177,7 @@ def extreme_shock_index(patient: Patient) -> Evidence:
 def looks_shocked(patient: Patient) -> Evidence:
     """Cold and clammy, mottled, in shock, or faints each time when upright."""
     signs = patient.says("cold_and_clammy", "shock_word", "faints_upright")
-    return (*signs, *not_longstanding(patient, "mottled"))
+    return (*signs, *patient.says_newly("mottled"))
 
 
 @SHOCK.emergency(needs=("systolic_bp", "heart_rate"), only_if=_is_adult, immediate=True)
@@ -214,8 +208,7 @@ def _low_pressure(patient: Patient) -> Evidence:
 
 
 def _shock_symptom(patient: Patient) -> Evidence:
-    total = patient.news2.total or 0
-    score = (f"NEWS2 {total}",) if total >= patient.limit("shock_news2") else NOTHING
+    score = patient.news2_from("shock_news2")
     return (*patient.says(*SHOCK_SYMPTOMS), *patient.altered_mind, *score)
 
 

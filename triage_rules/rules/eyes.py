@@ -21,8 +21,8 @@ EYE = Flag(
 @EYE.emergency()
 def sudden_vision_loss(patient: Patient) -> Evidence:
     """Vision lost suddenly, or at no given time: a curtain, gone black, gone blind."""
-    lost = _new(patient, "sudden_vision_loss", "vision_gone")
-    return lost or both(_new(patient, "vision_loss"), came_suddenly(patient))
+    lost = patient.says_newly("sudden_vision_loss", "vision_gone")
+    return lost or both(patient.says_newly("vision_loss"), came_suddenly(patient))
 
 
 @EYE.emergency()
@@ -42,17 +42,12 @@ def penetrated_eye(patient: Patient) -> Evidence:
 def painful_with_loss_or_halos(patient: Patient) -> Evidence:
     """A painful eye with halos or loss of vision, or a painful red eye with blurred vision."""
     pain = patient.says("eye_pain")
-    lost = (*_new(patient, "vision_loss"), *patient.says("halos"))
-    blurred = both(patient.says("red_eye"), _new(patient, "vision_blurred"))
+    lost = (*patient.says_newly("vision_loss"), *patient.says("halos"))
+    blurred = both(patient.says("red_eye"), patient.says_newly("vision_blurred"))
     return both(pain, (*lost, *blurred)) or patient.says("acute_glaucoma")
 
 
 @EYE.urgent()
 def suddenly_blurred(patient: Patient) -> Evidence:
     """Vision that is suddenly blurred."""
-    return both(_new(patient, "vision_blurred"), came_suddenly(patient))
-
-
-def _new(patient: Patient, *concepts: str) -> Evidence:
-    found = (finding for finding in patient.said(*concepts) if not finding.longstanding)
-    return tuple(dict.fromkeys(finding.evidence for finding in found))
+    return both(patient.says_newly("vision_blurred"), came_suddenly(patient))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from triage_rules.case import Vitals
-from triage_rules.patient import NOTHING, Evidence, Patient
+from triage_rules.patient import NOTHING, Evidence, Patient, words_of
 from triage_rules.rule import Flag, both
 from triage_rules.scores.qsofa import qsofa
 from triage_rules.text.finding import Assertion, Field, Finding
@@ -143,13 +143,13 @@ def infection_with_positive_qsofa(patient: Patient) -> Evidence:
 @SEPSIS.emergency()
 def infection_with_high_news2(patient: Patient) -> Evidence:
     """A suspected infection and a NEWS2 at the emergency threshold."""
-    return both(infection_suspected(patient), _news2_from(patient, "sepsis_news2_high"))
+    return both(infection_suspected(patient), patient.news2_from("sepsis_news2_high"))
 
 
 @SEPSIS.urgent()
 def infection_with_moderate_news2(patient: Patient) -> Evidence:
     """A suspected infection and a NEWS2 at the urgent threshold."""
-    return both(infection_suspected(patient), _news2_from(patient, "sepsis_news2_moderate"))
+    return both(infection_suspected(patient), patient.news2_from("sepsis_news2_moderate"))
 
 
 def _qsofa_points(patient: Patient) -> Evidence:
@@ -165,13 +165,6 @@ def _worst_known(patient: Patient) -> Vitals:
         respiratory_rate=max(patient.values("respiratory_rate"), default=None),
         systolic_bp=min(patient.values("systolic_bp"), default=None),
     )
-
-
-def _news2_from(patient: Patient, limit: str) -> Evidence:
-    total = patient.news2.total
-    if total is None or total < patient.limit(limit):
-        return NOTHING
-    return (f"NEWS2 {total}",)
 
 
 # RF15
@@ -239,7 +232,7 @@ def _is_recent_chemotherapy(patient: Patient, found: Finding) -> bool:
 def _ever(patient: Patient, *concepts: str) -> Evidence:
     """Return the words that say these of now or of the past; an allergy to a drug is neither."""
     found = (one for one in patient.reading.findings if one.concept in concepts and _is_own(one))
-    return tuple(dict.fromkeys(one.evidence for one in found))
+    return words_of(found)
 
 
 def _is_own(found: Finding) -> bool:
@@ -293,5 +286,5 @@ def _severe_pain(patient: Patient) -> Evidence:
 
 
 def _toxic(patient: Patient) -> Evidence:
-    score = _news2_from(patient, "sepsis_news2_moderate")
+    score = patient.news2_from("sepsis_news2_moderate")
     return (*patient.says("toxic_look"), *_altered_mind(patient), *score)

@@ -63,5 +63,4 @@ def calm_psychosis(patient: Patient) -> Evidence:
 
 
 def _new_psychosis(patient: Patient) -> Evidence:
-    said = patient.said("psychosis")
-    return tuple(dict.fromkeys(f.evidence for f in said if not f.longstanding))
+    return patient.says_newly("psychosis")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 
 from triage_rules.case import Consciousness
-from triage_rules.patient import NOTHING, Evidence, Patient
+from triage_rules.patient import NOTHING, Evidence, Patient, words_of
 from triage_rules.rule import Flag, both
 from triage_rules.text.finding import Field, Finding
 
@@ -91,14 +90,14 @@ def confused_as_always(patient: Patient) -> Evidence:
 @STROKE.emergency()
 def stroke_signs(patient: Patient) -> Evidence:
     """A sign of stroke that is not of long standing, even if it has resolved."""
-    return _words(sign for sign in _stroke_signs(patient) if not _is_past(sign, patient))
+    return words_of(sign for sign in _stroke_signs(patient) if not _is_past(sign, patient))
 
 
 @STROKE.emergency()
 def half_of_the_body(patient: Patient) -> Evidence:
     """Weakness or numbness as the complaint, and arm and leg or a side told apart from it."""
     what = (one for one in patient.said("weak_or_numb") if one.field is Field.COMPLAINT)
-    half = both(_words(what), patient.says("half_body"))
+    half = both(words_of(what), patient.says("half_body"))
     if not half or patient.case.injury:
         return NOTHING
     return NOTHING if patient.says("limb_hurt", "injury_word", "longstanding") else half
@@ -107,7 +106,7 @@ def half_of_the_body(patient: Patient) -> Evidence:
 @STROKE.urgent()
 def stroke_signs_days_ago(patient: Patient) -> Evidence:
     """A sign of stroke that is said to have been more than a day ago."""
-    return _words(sign for sign in _stroke_signs(patient) if _is_past(sign, patient))
+    return words_of(sign for sign in _stroke_signs(patient) if _is_past(sign, patient))
 
 
 @THUNDERCLAP.emergency()
@@ -162,7 +161,7 @@ def seizing_or_just_seized(patient: Patient) -> Evidence:
     window = patient.limit("seizure_window_hours")
     seizures = (seizure for seizure in patient.said("seizure") if not seizure.longstanding)
     found = (*patient.said("seizure_now"), *seizures)
-    return _words(one for one in found if not _is_older(one, window))
+    return words_of(one for one in found if not one.is_older_than(window))
 
 
 def _letter_among(patient: Patient, letters: tuple[Consciousness, ...]) -> Evidence:
@@ -190,17 +189,13 @@ def _is_past(sign: Finding, patient: Patient) -> bool:
     """Whether it was more than a day ago; a sign that has stayed since is of now."""
     if sign.concept != "stroke_word" and patient.says("still_there", "worsening"):
         return False
-    return _is_old_spell(patient) or _is_older(sign, patient.limit("stroke_window_hours"))
+    return _is_old_spell(patient) or sign.is_older_than(patient.limit("stroke_window_hours"))
 
 
 def _is_old_spell(patient: Patient) -> bool:
     """Whether it passed within the hour days ago, and nothing is said of today."""
     spells = " ".join(patient.says("old_spell"))
     return bool(spells) and all(time in spells for time in patient.says("recent_onset"))
-
-
-def _is_older(finding: Finding, hours: float) -> bool:
-    return finding.hours_ago is not None and finding.hours_ago > hours
 
 
 def _sudden_headache(patient: Patient) -> Evidence:
@@ -213,12 +208,12 @@ def _sudden_headache(patient: Patient) -> Evidence:
 
 def _complaint_of_headache(patient: Patient) -> Evidence:
     headaches = patient.said("headache", "severe_headache")
-    return _words(one for one in headaches if one.field is Field.COMPLAINT)
+    return words_of(one for one in headaches if one.field is Field.COMPLAINT)
 
 
 def _sudden_by_description(patient: Patient) -> Evidence:
     """The words for a sudden onset in what is told of the complaint, not in the complaint."""
-    told = _words(one for one in patient.said("sudden") if one.field is not Field.COMPLAINT)
+    told = words_of(one for one in patient.said("sudden") if one.field is not Field.COMPLAINT)
     return tuple(words for words in came_suddenly(patient) if words in told)
 
 
@@ -233,7 +228,3 @@ def _severity(patient: Patient) -> Evidence:
 
 def _companions(patient: Patient) -> Evidence:
     return patient.says("neck_stiffness", "syncope", "straining", "vomiting")
-
-
-def _words(findings: Iterable[Finding]) -> Evidence:
-    return tuple(dict.fromkeys(finding.evidence for finding in findings))

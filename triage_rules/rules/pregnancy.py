@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from triage_rules.case import Pregnancy, ReportedBy, Sex
-from triage_rules.patient import NOTHING, Evidence, Patient
+from triage_rules.patient import NOTHING, Evidence, Patient, words_of
 from triage_rules.rule import Flag, both
-from triage_rules.text.finding import Finding
 
 SINCE = date(2025, 1, 1)
 HOURS_PER_WEEK = 7 * 24
@@ -217,10 +216,6 @@ def _after_birth(patient: Patient) -> Evidence:
         return ("postpartum",)
     longest = patient.limit("after_birth_weeks") * HOURS_PER_WEEK
     births = patient.said("after_birth") if _may_bear(patient) else ()
-    if any(_is_older(birth, longest) for birth in births):
+    if any(birth.is_older_than(longest) for birth in births):
         return NOTHING
-    return tuple(dict.fromkeys(birth.evidence for birth in births))
-
-
-def _is_older(finding: Finding, hours: float) -> bool:
-    return finding.hours_ago is not None and finding.hours_ago > hours
+    return words_of(births)

@@ -28,19 +28,19 @@ def named(patient: Patient) -> Evidence:
 @CORD.emergency()
 def saddle_numbness(patient: Patient) -> Evidence:
     """New numbness between the legs, with pain or without."""
-    return _new(patient, "saddle_numbness")
+    return patient.says_newly("saddle_numbness")
 
 
 @CORD.emergency()
 def pain_with_pelvic_sign(patient: Patient) -> Evidence:
     """Back or leg pain with new trouble of passing urine, of the bowel or of sexual function."""
-    return both(patient.says("back_pain_word", "leg_pain_word"), _new(patient, *PELVIC_SIGNS))
+    return both(patient.says("back_pain_word", "leg_pain_word"), patient.says_newly(*PELVIC_SIGNS))
 
 
 @CORD.emergency()
 def back_pain_with_weak_leg(patient: Patient) -> Evidence:
     """Back pain with a new weakness of a leg or foot."""
-    return both(patient.says("back_pain_word"), _new(patient, "leg_weakness"))
+    return both(patient.says("back_pain_word"), patient.says_newly("leg_weakness"))
 
 
 @CORD.emergency()
@@ -55,19 +55,19 @@ def both_legs(patient: Patient) -> Evidence:
 @CORD.emergency()
 def legs_lost(patient: Patient) -> Evidence:
     """New loss of feeling or power of the legs, even without pain."""
-    return _new(patient, "legs_lost")
+    return patient.says_newly("legs_lost")
 
 
 @CORD.emergency()
 def numb_legs_that_do_not_carry(patient: Patient) -> Evidence:
     """New numbness of both legs in a patient who cannot stand or walk."""
-    return both(_new(patient, "both_legs_numb"), patient.says("walking_lost"))
+    return both(patient.says_newly("both_legs_numb"), patient.says("walking_lost"))
 
 
 @CORD.emergency()
 def spread_to_the_spine(patient: Patient) -> Evidence:
     """Cancer known in the spine or the bones, with weak legs or trouble of walking."""
-    signs = (*_new(patient, "leg_weakness"), *patient.says("off_legs", "walking_lost"))
+    signs = (*patient.says_newly("leg_weakness"), *patient.says("off_legs", "walking_lost"))
     return both(patient.knows("spine_cancer_word"), signs)
 
 
@@ -75,9 +75,4 @@ def spread_to_the_spine(patient: Patient) -> Evidence:
 def one_leg_without_feeling(patient: Patient) -> Evidence:
     """New loss of feeling of one leg that is not injured."""
     is_injured = patient.case.injury or patient.says("injury_word")
-    return NOTHING if is_injured else _new(patient, "leg_feeling_lost")
-
-
-def _new(patient: Patient, *concepts: str) -> Evidence:
-    found = (finding for finding in patient.said(*concepts) if not finding.longstanding)
-    return tuple(dict.fromkeys(finding.evidence for finding in found))
+    return NOTHING if is_injured else patient.says_newly("leg_feeling_lost")

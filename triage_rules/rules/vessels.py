@@ -6,7 +6,6 @@ from datetime import date
 
 from triage_rules.patient import NOTHING, Evidence, Patient
 from triage_rules.rule import Flag, both
-from triage_rules.rules.circulation import not_longstanding
 from triage_rules.rules.neurology import came_suddenly
 
 SINCE = date(2025, 1, 1)
@@ -138,7 +137,7 @@ def _new_back_or_belly_pain(patient: Patient) -> Evidence:
 
 
 def _back_or_belly_pain(patient: Patient) -> Evidence:
-    return not_longstanding(patient, *BACK_OR_BELLY)
+    return patient.says_newly(*BACK_OR_BELLY)
 
 
 # RF37
@@ -246,9 +245,7 @@ def _new_trouble(patient: Patient) -> Evidence:
 
 
 def _breathless(patient: Patient) -> Evidence:
-    return not_longstanding(
-        patient, "breathless", "cannot_breathe", "not_breathing_well", "gasping"
-    )
+    return patient.says_newly("breathless", "cannot_breathe", "not_breathing_well", "gasping")
 
 
 def _sign_of_clot(patient: Patient) -> Evidence:

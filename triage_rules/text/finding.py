@@ -44,3 +44,7 @@ class Finding:
     field: Field
     hours_ago: float | None = None
     longstanding: bool = False
+
+    def is_older_than(self, hours: float) -> bool:
+        """Whether it is said to be longer ago; one of unknown time is not."""
+        return self.hours_ago is not None and self.hours_ago > hours
