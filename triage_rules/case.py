@@ -131,7 +131,7 @@ class TriageCase:
     """Everything both deciders may look at.
 
     ``urgency`` and ``severity_score`` are the caller's own view; they are never model features
-    (clinical.md 8.23).
+    (clinical.md 8.23). ``site`` is where the patient is; no rule looks at it.
     """
 
     chief_complaint: str
@@ -150,6 +150,7 @@ class TriageCase:
     medical_history: tuple[str, ...] = ()
     medications: tuple[str, ...] = ()
     allergies: tuple[str, ...] = ()
+    site: str = ""
 
     @property
     def age(self) -> float:
@@ -167,8 +168,7 @@ def case_from_request(request: Mapping[str, Any]) -> TriageCase:
     Parameters
     ----------
     request
-        A validated body. Absent and null fields mean "not known"; keys that say nothing of the
-        patient's state (ids, site) are passed over.
+        A validated body. Absent and null fields mean "not known"; ids are passed over.
 
     Returns
     -------
@@ -199,6 +199,7 @@ def case_from_request(request: Mapping[str, Any]) -> TriageCase:
         medical_history=_entries(request.get("medical_history")),
         medications=_entries(request.get("medications")),
         allergies=_entries(request.get("allergies")),
+        site=request.get("site") or "",
     )
 
 

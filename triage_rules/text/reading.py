@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
 
 from triage_rules.case import (
     MAX_COMPLAINT_CHARACTERS,
@@ -31,6 +33,9 @@ from triage_rules.text.normalise import (
 from triage_rules.text.numbers import numbers_in
 from triage_rules.text.phrases import Match, lasting_concepts, phrase_book
 from triage_rules.text.spelling import corrected
+
+# Raised when the code reads the same words as other findings.
+READING_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,15 @@ class Reading:
 
 _SAID = frozenset({Field.COMPLAINT, Field.DESCRIPTION})
 _AFFIRMED = frozenset({Assertion.PRESENT, Assertion.POSSIBLE})
+
+
+@cache
+def reading_version() -> str:
+    """Return what a model that learnt from findings depends on: code by number, data by digest."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.toml")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return f"{READING_VERSION}-{digest.hexdigest()[:12]}"
 
 
 def read_text(
@@ -121,6 +135,8 @@ class _Original:
         return self._text[start:end].strip(" .,;:!?()")
 
 
+# Rules and model read the same case, one after the other; every thread has its own patient.
+@lru_cache(maxsize=16)
 def read_case(case: TriageCase) -> Reading:
     """Read every field of a case that carries words."""
     texts = [text for _, text in _fields(case)]
