@@ -1,4 +1,4 @@
-"""What a request may hold. Ranges come from ``triage_rules.case``; the medicine does not."""
+"""What a request may hold, generated from the feature schema; the medicine stands elsewhere."""
 
 from __future__ import annotations
 
@@ -15,84 +15,73 @@ from api.fields import (
     TextField,
     WordField,
 )
+from ml import schema
+from ml.schema import InputField, Kind, Presence
 from monitoring.labels import Label, LabelScale, LabelSource
-from triage_rules.case import (
-    AGE_DAYS_RANGE,
-    AGE_YEARS_RANGE,
-    DAYS_PER_YEAR,
-    MAX_COMPLAINT_CHARACTERS,
-    MAX_DESCRIPTION_CHARACTERS,
-    MAX_ENTRY_CHARACTERS,
-    MAX_LIST_ENTRIES,
-    MAX_SYMPTOMS,
-    SEVERITY_SCORE_RANGE,
-    VITAL_RANGES,
-    ArrivalMode,
-    Consciousness,
-    Pregnancy,
-    Range,
-    ReportedBy,
-    Sex,
-    SymptomSeverity,
-)
+from triage_rules.case import DAYS_PER_YEAR, Range
 from triage_rules.level import Level
 
-LEVEL_WORDS = [level.label for level in Level]
 OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
-MAX_CODE_CHARACTERS = 64
-MAX_ID_CHARACTERS = 255
-DURATION_RANGE = Range(0, 125 * 366 * 24, "hours")
-SPO2_SCALES = Range(1, 2, "(scale 1 or scale 2)", whole=True)
 FIVE_LEVELS = Range(1, 5, "(1 is the most urgent)", whole=True)
 MAX_NOTE_CHARACTERS = 2_000
 
 
-def _vital(name: str) -> NumberField:
-    return NumberField(VITAL_RANGES[name], **OPTIONAL)
-
-
-def _entries() -> serializers.ListField:
-    return serializers.ListField(
-        child=TextField(longest=MAX_ENTRY_CHARACTERS), max_length=MAX_LIST_ENTRIES, **OPTIONAL
-    )
+def request_field(spec: InputField) -> serializers.Field[Any, Any, Any, Any]:
+    """Return the field that checks what the schema says of one value."""
+    options = {} if spec.presence is Presence.REQUIRED else OPTIONAL
+    if spec.range is not None:
+        number = TemperatureField if spec.unit == "°C" else NumberField
+        return number(spec.range, **options)
+    if spec.categories:
+        return WordField(spec.categories, **options)
+    if spec.longest is None:
+        return FlagField(**options)
+    if spec.most is not None:
+        entry = TextField(longest=spec.longest)
+        return serializers.ListField(child=entry, max_length=spec.most, **options)
+    if spec.kind is Kind.CODE:
+        return CodeField(longest=spec.longest, **options)
+    return TextField(longest=spec.longest, blank=spec.may_be_blank, **options)
 
 
 def _field_error(field: str, code: str, detail: str) -> serializers.ValidationError:
     return serializers.ValidationError({field: [serializers.ErrorDetail(detail, code=code)]})
 
 
-class SymptomSerializer(StrictSerializer):
+class SchemaSerializer(StrictSerializer):
+    """One part of a request: the fields of the schema, and those declared here as objects."""
+
+    part: str
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return the fields in the order of the schema, the declared ones in their place."""
+        declared = super().get_fields()
+        generated = {
+            spec.key: declared[spec.key] if spec.key in declared else request_field(spec)
+            for spec in schema.fields_of(self.part)
+        }
+        return generated | declared
+
+
+class SymptomSerializer(SchemaSerializer):
     """One structured finding."""
 
-    name = TextField(longest=MAX_ENTRY_CHARACTERS)
-    present = FlagField(**OPTIONAL)
-    severity = WordField(SymptomSeverity, **OPTIONAL)
-    duration_hours = NumberField(DURATION_RANGE, **OPTIONAL)
+    part = schema.SYMPTOM
 
 
-class SymptomsDataSerializer(StrictSerializer):
+class SymptomsDataSerializer(SchemaSerializer):
     """What the patient says."""
 
-    chief_complaint = TextField(longest=MAX_COMPLAINT_CHARACTERS)
-    description = TextField(longest=MAX_DESCRIPTION_CHARACTERS, blank=True, **OPTIONAL)
-    symptoms = serializers.ListField(child=SymptomSerializer(), max_length=MAX_SYMPTOMS, **OPTIONAL)
+    part = schema.WORDS
+    symptoms = serializers.ListField(
+        child=SymptomSerializer(), max_length=schema.field("symptoms").most, **OPTIONAL
+    )
 
 
-class VitalsSerializer(StrictSerializer):
+class VitalsSerializer(SchemaSerializer):
     """What was measured; hard accept ranges of clinical.md 1.8."""
 
-    heart_rate = _vital("heart_rate")
-    respiratory_rate = _vital("respiratory_rate")
-    spo2 = _vital("spo2")
-    spo2_scale = NumberField(SPO2_SCALES, **OPTIONAL)
-    on_oxygen = FlagField(**OPTIONAL)
-    systolic_bp = _vital("systolic_bp")
-    diastolic_bp = _vital("diastolic_bp")
-    temperature_c = TemperatureField(VITAL_RANGES["temperature_c"], **OPTIONAL)
-    consciousness = WordField(Consciousness, **OPTIONAL)
-    gcs = _vital("gcs")
-    pain_score = _vital("pain_score")
-    glucose_mmol_l = _vital("glucose_mmol_l")
+    part = schema.VITALS
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse pressures that were swapped."""
@@ -102,27 +91,12 @@ class VitalsSerializer(StrictSerializer):
         return attrs
 
 
-class TriageRequestSerializer(StrictSerializer):
+class TriageRequestSerializer(SchemaSerializer):
     """The body of a triage request."""
 
-    patient_id = TextField(longest=MAX_ID_CHARACTERS, **OPTIONAL)
-    encounter_id = TextField(longest=MAX_ID_CHARACTERS, **OPTIONAL)
-    triage_log_id = CodeField(longest=MAX_CODE_CHARACTERS, **OPTIONAL)
-    site = CodeField(longest=MAX_CODE_CHARACTERS, **OPTIONAL)
-    patient_age = NumberField(AGE_YEARS_RANGE, **OPTIONAL)
-    patient_age_days = NumberField(AGE_DAYS_RANGE, **OPTIONAL)
-    sex = WordField(Sex, **OPTIONAL)
-    pregnancy = WordField(Pregnancy, **OPTIONAL)
-    urgency = WordField(LEVEL_WORDS, **OPTIONAL)
-    severity_score = NumberField(SEVERITY_SCORE_RANGE, **OPTIONAL)
-    arrival_mode = WordField(ArrivalMode, **OPTIONAL)
-    injury = FlagField(**OPTIONAL)
-    reported_by = WordField(ReportedBy, **OPTIONAL)
+    part = schema.TOP
     symptoms_data = SymptomsDataSerializer()
     vitals = VitalsSerializer(**OPTIONAL)
-    medical_history = _entries()
-    medications = _entries()
-    allergies = _entries()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Ask for an age, and for two that agree where two were sent."""
@@ -141,7 +115,7 @@ class TriageRequestSerializer(StrictSerializer):
 class GroundTruthSerializer(StrictSerializer):
     """What was right, as a clinician, an outcome or an audit says."""
 
-    level = WordField(LEVEL_WORDS, **OPTIONAL)
+    level = WordField(schema.LEVEL_WORDS, **OPTIONAL)
     scale = WordField(LabelScale.values, **OPTIONAL)
     original_level = NumberField(FIVE_LEVELS, **OPTIONAL)
     source = WordField(LabelSource.values)  # type: ignore[assignment]

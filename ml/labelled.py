@@ -9,6 +9,10 @@ from typing import Any
 from triage_rules.case import case_from_request
 from triage_rules.level import Level
 
+FIVE_LEVEL_SCALES = ("esi", "ktas", "ctas", "nhamcs")
+# The scale of a label that was given on our own four levels.
+OWN_SCALE = "triage"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelledCase:
@@ -23,7 +27,8 @@ class LabelledCase:
     row_id
         The row's id in its source.
     scale
-        The scale the label was given on: ``ktas``, ``nhamcs`` or ``simulated``.
+        The scale the label was given on: one of ``FIVE_LEVEL_SCALES``, ``OWN_SCALE``, or
+        ``simulated``.
     original_level
         The label as given, 1 to 5; None where the source has four levels.
     nurse_level
