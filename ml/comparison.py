@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from ml.artefacts import LoadedModel
-from ml.evaluation import Evaluation, evaluate
+import numpy as np
+
+from ml.artefacts import CostMatrix, LoadedModel, TrainedModel
+from ml.evaluation import Evaluation, evaluate, reliability, wilson_interval
 from ml.labelled import LabelledCase
 from ml.predictor import predict
 from triage_rules import combine
 from triage_rules import evaluate as evaluate_rules
-from triage_rules.case import case_from_request
+from triage_rules.case import TriageCase, case_from_request
 from triage_rules.level import Decider, Level, Opinion
 
 DECIDERS = ("model", "rules", "hybrid", "nurse")
+ARGMAX = "argmax"
 RESAMPLES = 1_000
 MIN_SUBGROUP_ROWS = 30
-FIGURES = (
-    "n", "accuracy", "macro_f1", "qwk", "kappa", "under_triage", "two_level_under_triage",
-    "over_triage", "emergency_recall", "non_emergencies_raised", "brier", "ece",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,51 +34,113 @@ class Judged:
     hybrid: Level
 
     def level_by(self, decider: str) -> Level | None:
-        """Return the answer of one of ``DECIDERS``."""
+        """Return the answer of one of ``DECIDERS``, or the likeliest level of the model."""
         answers = {
             "model": self.opinion.level,
             "rules": self.rules,
             "hybrid": self.hybrid,
             "nurse": self.case.nurse_level,
+            ARGMAX: _likeliest(self.opinion),
         }
         return answers[decider]
 
 
 def judge(cases: Iterable[LabelledCase], *, model: LoadedModel | None) -> Iterator[Judged]:
-    """Yield each case with every decider's answer; hybrid is the decision in the model's arm."""
+    """Yield each case with every decider's answer."""
     for case in cases:
         patient = case_from_request(case.request)
-        verdict = evaluate_rules(patient)
-        opinion = predict(patient, model=model)
-        decision = combine(verdict, opinion, Decider.ML)
-        yield Judged(case=case, opinion=opinion, rules=verdict.level, hybrid=decision.level)
+        yield _judged(case, patient, predict(patient, model=model))
+
+
+def judged(case: LabelledCase, opinion: Opinion) -> Judged:
+    """Return what every decider says of a case of which the model's opinion is known.
+
+    The hybrid is the decision in the model's arm.
+    """
+    return _judged(case, case_from_request(case.request), opinion)
+
+
+def unsaved(model: TrainedModel) -> LoadedModel:
+    """Return a model fresh from training as one that can predict; it has no version yet."""
+    return LoadedModel(
+        version="unsaved",
+        digest=model.training_digest,
+        extractor=model.extractor,
+        classifier=model.classifier,
+        threshold=model.threshold,
+        cost_matrix=model.cost_matrix,
+        conformal_quantiles=model.conformal_quantiles,
+        age_range_years=model.extractor.age_range_,
+        metadata={},
+        golden=(),
+    )
 
 
 def compare(
-    judged: Sequence[Judged], *, resamples: int = RESAMPLES, seed: int = 0
+    rows: Sequence[Judged],
+    *,
+    cost_matrix: CostMatrix | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Return the figures of each decider, all together and by subgroup, ready for JSON.
 
-    A decider is measured on the cases it answered: ``n`` says how many. The model abstains on
+    A decider is measured on the cases it answered: its ``n`` says how many. The model abstains on
     what it was not trained for, and not every data set knows the nurse's level.
+
+    Parameters
+    ----------
+    rows
+        At least one case.
+    cost_matrix
+        What the expected cost is counted by; None leaves it out.
+    resamples, seed
+        Of the intervals.
+
+    Returns
+    -------
+    dict
+        ``n``; one entry per decider (``docs/evaluation.md`` defines the figures), and ``argmax``
+        for the likeliest level in place of the cheapest; ``per_level``; ``subgroups``; and, where
+        the model answered, ``confidence``, ``reliability`` and ``conformal``.
     """
     measured = {
         name: found
-        for name in DECIDERS
-        if (found := _measure(judged, name, resamples=resamples, seed=seed)) is not None
+        for name in (*DECIDERS, ARGMAX)
+        if (found := _measure(rows, name, cost_matrix, resamples=resamples, seed=seed))
     }
+    deciders = {name: found for name, found in measured.items() if name != ARGMAX}
     return {
-        "n": len(judged),
+        "n": len(rows),
         **{name: evaluation.as_dict() for name, evaluation in measured.items()},
-        "per_level": {name: _per_level(evaluation) for name, evaluation in measured.items()},
-        "subgroups": _subgroups(judged, measured),
+        "per_level": {name: _per_level(evaluation) for name, evaluation in deciders.items()},
+        "subgroups": _subgroups(rows, deciders),
+        **_of_probabilities(rows),
     }
+
+
+def _judged(case: LabelledCase, patient: TriageCase, opinion: Opinion) -> Judged:
+    verdict = evaluate_rules(patient)
+    decision = combine(verdict, opinion, Decider.ML)
+    return Judged(case=case, opinion=opinion, rules=verdict.level, hybrid=decision.level)
+
+
+def _likeliest(opinion: Opinion) -> Level | None:
+    """Return the level of highest probability, of equal ones the more urgent."""
+    if opinion.level is None:
+        return None
+    return max(reversed(Level), key=lambda level: opinion.probabilities[level])
 
 
 def _measure(
-    judged: Sequence[Judged], decider: str, *, resamples: int = 0, seed: int = 0
+    rows: Sequence[Judged],
+    decider: str,
+    cost_matrix: CostMatrix | None = None,
+    *,
+    resamples: int = 0,
+    seed: int = 0,
 ) -> Evaluation | None:
-    answered = [(one, level) for one in judged if (level := one.level_by(decider)) is not None]
+    answered = [(one, level) for one in rows if (level := one.level_by(decider)) is not None]
     if not answered:
         return None
     probabilities = [one.opinion.probabilities for one, _ in answered]
@@ -86,21 +148,29 @@ def _measure(
         [one.case.level for one, _ in answered],
         [level for _, level in answered],
         probabilities=probabilities if decider == "model" else None,
+        cost_matrix=cost_matrix,
         resamples=resamples,
         seed=seed,
     )
 
 
-def _per_level(evaluation: Evaluation) -> dict[str, dict[str, float | None]]:
-    """Return recall and precision of each level."""
+def _per_level(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
+    """Return recall and precision of each level, with Wilson's intervals."""
     columns = list(zip(*evaluation.confusion, strict=True))
+    found = {
+        level: {
+            "recall": (evaluation.confusion[level][level], sum(evaluation.confusion[level])),
+            "precision": (evaluation.confusion[level][level], sum(columns[level])),
+        }
+        for level in Level
+    }
     return {
         level.label: {
             "n": sum(evaluation.confusion[level]),
-            "recall": _share(evaluation.confusion[level][level], sum(evaluation.confusion[level])),
-            "precision": _share(evaluation.confusion[level][level], sum(columns[level])),
+            **{name: _share(*share) for name, share in shares.items()},
+            "intervals": {name: wilson_interval(*s) for name, s in shares.items() if s[1]},
         }
-        for level in Level
+        for level, shares in found.items()
     }
 
 
@@ -108,12 +178,10 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _subgroups(
-    judged: Sequence[Judged], deciders: Mapping[str, Evaluation]
-) -> dict[str, dict[str, Any]]:
+def _subgroups(rows: Sequence[Judged], deciders: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return a few figures by age band, sex and site, where the group has at least 30 rows."""
     members: dict[str, list[Judged]] = {}
-    for one in judged:
+    for one in rows:
         for name in one.case.subgroups:
             members.setdefault(name, []).append(one)
     return {
@@ -127,24 +195,58 @@ def _subgroups(
     }
 
 
-def as_text(comparison: Mapping[str, Any]) -> str:
-    """Return the figures of each decider as one table for a terminal, with their intervals."""
-    names = [name for name in DECIDERS if name in comparison]
-    lines = [f"{'':24}" + "".join(name.rjust(24) for name in names)]
-    lines += [
-        f"{figure:24}" + "".join(_cell(comparison[name], figure).rjust(24) for name in names)
-        for figure in FIGURES
-    ]
-    return "\n".join(lines)
+def _of_probabilities(rows: Sequence[Judged]) -> dict[str, Any]:
+    """Return what only a model can be asked: was it sure, and was it right to be."""
+    answered = [one for one in rows if one.opinion.level is not None]
+    if not answered:
+        return {}
+    return {
+        "confidence": _confidence(rows),
+        "reliability": _reliability(answered),
+        "conformal": _conformal(answered),
+    }
 
 
-def _cell(figures: Mapping[str, Any], name: str) -> str:
-    if name == "n":
-        return str(figures["n"])
-    interval = figures["intervals"].get(name)
-    reach = f" [{interval[0]:.3f}-{interval[1]:.3f}]" if interval else ""
-    return f"{_written(figures[name])}{reach}"
+def _confidence(rows: Sequence[Judged]) -> dict[str, Any]:
+    """Return how often the model may answer alone, why not, and how good it is where it may."""
+    sure = [one for one in rows if one.opinion.is_confident]
+    reasons = Counter(one.opinion.abstained.value for one in rows if one.opinion.abstained)
+    alone = _measure(sure, "model")
+    return {
+        "confident": len(sure),
+        "confident_share": len(sure) / len(rows),
+        "abstained": dict(sorted(reasons.items())),
+        "when_confident": alone.short() if alone else None,
+    }
 
 
-def _written(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _reliability(answered: Sequence[Judged]) -> dict[str, Any]:
+    """Return stated against seen, for the likeliest level and for an emergency."""
+    stated = np.array([one.opinion.probabilities for one in answered])
+    true = np.array([one.case.level for one in answered])
+    came_true = {
+        "top": (stated.max(axis=1), stated.argmax(axis=1) == true),
+        Level.EMERGENCY.label: (stated[:, Level.EMERGENCY], true == Level.EMERGENCY),
+    }
+    return {
+        name: [asdict(one) for one in reliability(*columns)] for name, columns in came_true.items()
+    }
+
+
+def _conformal(answered: Sequence[Judged]) -> dict[str, Any]:
+    """Return how often the plausible levels hold the truth, and how many they are."""
+    held = [one.case.level in one.opinion.plausible_levels for one in answered]
+    sizes = Counter(len(one.opinion.plausible_levels) for one in answered)
+    return {
+        "n": len(answered),
+        "coverage": sum(held) / len(held),
+        "interval": wilson_interval(sum(held), len(held)),
+        "mean_size": sum(size * n for size, n in sizes.items()) / len(answered),
+        "sizes": {str(size): sizes[size] for size in sorted(sizes)},
+        "per_level": {level.label: _held(answered, held, level=level) for level in Level},
+    }
+
+
+def _held(answered: Sequence[Judged], held: Sequence[bool], *, level: Level) -> float | None:
+    of_level = [hit for one, hit in zip(answered, held, strict=True) if one.case.level is level]
+    return _share(sum(of_level), len(of_level))

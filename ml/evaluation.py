@@ -1,14 +1,13 @@
 """How good a decider is, from arrays of labels: pure functions that know no model.
 
 Levels are those of ``triage_rules.level``, so a smaller number is a less urgent answer and
-*under-triage* is an answer less urgent than the truth.
+*under-triage* is an answer less urgent than the truth. ``docs/evaluation.md`` has the formulas.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -19,8 +18,14 @@ from triage_rules.level import Level
 
 LABELS = [int(level) for level in Level]
 CALIBRATION_BINS = 10
-_SHORT = ("n", "accuracy", "qwk", "under_triage", "over_triage", "emergency_recall")
 Interval: TypeAlias = tuple[float, float]
+Counts: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+
+_EMERGENCY = int(Level.EMERGENCY)
+_SHORT = ("n", "accuracy", "qwk", "under_triage", "over_triage", "emergency_recall")
+_SHORT_INTERVALS = ("under_triage", "emergency_recall")
+_STEPS_APART = np.subtract.outer(LABELS, LABELS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +51,13 @@ class Evaluation:
     ece
         Expected calibration error of the top probability, in ten equal bins; None without
         probabilities.
+    expected_cost
+        Mean cost of an answer under the cost matrix; None without one.
     confusion
         Counts, truth by row and answer by column, in the order of ``Level``.
     intervals
-        The 95 % interval of each figure: of a plain share Wilson's, or, where resamples were asked
-        for, of every figure the percentiles of the bootstrap.
+        The 95 % interval of each figure: of a plain share Wilson's; of the others, where resamples
+        were asked for, the percentiles of the bootstrap.
     """
 
     n: int
@@ -63,8 +70,9 @@ class Evaluation:
     emergency_recall: float | None
     non_emergencies_raised: float | None
     two_level_under_triage: float
-    brier: float | None
-    ece: float | None
+    brier: float | None = None
+    ece: float | None = None
+    expected_cost: float | None = None
     confusion: tuple[tuple[int, ...], ...]
     intervals: dict[str, Interval]
 
@@ -73,8 +81,36 @@ class Evaluation:
         return asdict(self)
 
     def short(self) -> dict[str, Any]:
-        """Return the few figures that a subgroup is judged by."""
-        return {name: getattr(self, name) for name in _SHORT}
+        """Return the few figures that a subgroup is judged by, the grave ones with intervals."""
+        kept = {name: self.intervals[name] for name in _SHORT_INTERVALS if name in self.intervals}
+        figures = {name: getattr(self, name) for name in _SHORT}
+        return {**figures, "emergencies": sum(self.confusion[_EMERGENCY]), "intervals": kept}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReliabilityBin:
+    """Rows whose stated probability lies in one tenth, and how often it came true.
+
+    Attributes
+    ----------
+    low, high
+        The tenth; its upper end belongs to the next one, except 1.
+    n
+        How many rows.
+    mean_probability
+        What was stated, on average.
+    share
+        How often it came true.
+    interval
+        Wilson's 95 % interval of ``share``.
+    """
+
+    low: float
+    high: float
+    n: int
+    mean_probability: float
+    share: float
+    interval: Interval
 
 
 def evaluate(
@@ -82,6 +118,7 @@ def evaluate(
     predicted: ArrayLike,
     *,
     probabilities: ArrayLike | None = None,
+    cost_matrix: ArrayLike | None = None,
     resamples: int = 0,
     seed: int = 0,
 ) -> Evaluation:
@@ -93,8 +130,11 @@ def evaluate(
         Levels as integers 0 to 3, equally long.
     probabilities
         One row of four per answer, or None for a decider that gives none.
+    cost_matrix
+        Cost of an answer, truth by row and answer by column, or None to leave the cost out.
     resamples
-        How often the rows are drawn anew for the intervals; 0 gives those of plain shares only.
+        How often the rows are drawn anew for the intervals of figures that are no plain shares;
+        0 leaves these out.
     seed
         Of the draws.
 
@@ -109,17 +149,25 @@ def evaluate(
     """
     counts = confusion(truth, predicted)
     rows = None if probabilities is None else _Rows.of(truth, probabilities)
-    figures = _figures(counts, rows)
-    drawn = _drawn(truth, predicted, rows, resamples=resamples, seed=seed)
+    figures = _figures(counts, cost_matrix)
+    if rows:
+        figures |= {"brier": np.asarray(rows.brier), "ece": np.asarray(rows.ece)}
+    random = np.random.default_rng(seed)
+    drawn = _drawn(truth, predicted, rows, resamples=resamples, random=random)
+    redrawn = {**_figures(drawn.pop("counts"), cost_matrix), **drawn}
+    known = {name: float(value) for name, value in figures.items() if not np.isnan(value)}
+    unknown = dict.fromkeys(figures.keys() - known.keys())
     return Evaluation(
         n=int(counts.sum()),
-        confusion=tuple(tuple(int(n) for n in row) for row in counts),
-        intervals=_percentiles(drawn) if resamples else _wilson_intervals(counts),
-        **{"brier": None, "ece": None, **figures},  # type: ignore[arg-type]
+        confusion=tuple(tuple(row) for row in counts.tolist()),
+        # The bootstrap of a share that is 0 or 1 would claim to be certain; Wilson's does not.
+        intervals={**_percentiles(redrawn), **_wilson_intervals(counts)},
+        **known,
+        **unknown,  # type: ignore[arg-type]
     )
 
 
-def confusion(truth: ArrayLike, predicted: ArrayLike) -> NDArray[np.int64]:
+def confusion(truth: ArrayLike, predicted: ArrayLike) -> Counts:
     """Return the 4 by 4 counts, truth by row and answer by column."""
     true, answered = _labels(truth), _labels(predicted)
     if len(true) != len(answered) or not len(true):
@@ -127,9 +175,7 @@ def confusion(truth: ArrayLike, predicted: ArrayLike) -> NDArray[np.int64]:
             f"{len(true)} true levels and {len(answered)} answers; "
             "expected equally many and at least one"
         )
-    counts = np.zeros((len(LABELS), len(LABELS)), dtype=np.int64)
-    np.add.at(counts, (true, answered), 1)
-    return counts
+    return _counted(_cells(true, answered))
 
 
 def brier(truth: ArrayLike, probabilities: ArrayLike) -> float:
@@ -142,35 +188,29 @@ def expected_calibration_error(truth: ArrayLike, probabilities: ArrayLike) -> fl
     return _Rows.of(truth, probabilities).ece
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """What each answer's probabilities add to the Brier score and to the calibration error."""
+def reliability(probabilities: ArrayLike, came_true: ArrayLike) -> tuple[ReliabilityBin, ...]:
+    """Compare stated probabilities with what happened, tenth by tenth; empty ones are left out.
 
-    squares: NDArray[np.float64]
-    gaps: NDArray[np.float64]
-    bins: NDArray[np.int64]
+    Parameters
+    ----------
+    probabilities
+        One per row.
+    came_true
+        Whether it happened, one per row.
 
-    @classmethod
-    def of(cls, truth: ArrayLike, probabilities: ArrayLike) -> _Rows:
-        true, given = _labels(truth), np.asarray(probabilities, dtype=np.float64)
-        top = given.max(axis=1)
-        return cls(
-            squares=np.sum((given - np.eye(len(LABELS))[true]) ** 2, axis=1),
-            gaps=(given.argmax(axis=1) == true) - top,
-            bins=np.minimum((top * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1),
-        )
-
-    def drawn(self, chosen: NDArray[np.int64]) -> _Rows:
-        return _Rows(self.squares[chosen], self.gaps[chosen], self.bins[chosen])
-
-    @property
-    def brier(self) -> float:
-        return float(self.squares.mean())
-
-    @property
-    def ece(self) -> float:
-        by_bin = np.bincount(self.bins, weights=self.gaps, minlength=CALIBRATION_BINS)
-        return float(np.abs(by_bin).sum() / len(self.gaps))
+    Examples
+    --------
+    >>> [one] = reliability([0.62, 0.68], [True, False])
+    >>> one.n, round(one.mean_probability, 2), one.share
+    (2, 0.65, 0.5)
+    """
+    stated = np.asarray(probabilities, dtype=np.float64)
+    happened = np.asarray(came_true, dtype=bool)
+    tenths = _tenths(stated)
+    return tuple(
+        _bin(tenth, stated[tenths == tenth], happened[tenths == tenth])
+        for tenth in np.unique(tenths).tolist()
+    )
 
 
 def wilson_interval(successes: int, n: int, *, z: float = 1.959964) -> Interval:
@@ -199,78 +239,157 @@ def _table_row(name: str, counts: Sequence[int]) -> str:
     return name.ljust(16) + "".join(str(count).rjust(11) for count in counts)
 
 
-def _figures(counts: NDArray[np.int64], rows: _Rows | None) -> dict[str, float | None]:
-    shares = _shares(counts).items()
-    figures = {name: (part / whole if whole else None) for name, (part, whole) in shares}
-    figures |= _agreement(counts)
-    return figures if rows is None else {**figures, "brier": rows.brier, "ece": rows.ece}
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What each answer's probabilities add to the Brier score and to the calibration error."""
+
+    squares: Floats
+    gaps: Floats
+    bins: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, truth: ArrayLike, probabilities: ArrayLike) -> _Rows:
+        true, given = _labels(truth), np.asarray(probabilities, dtype=np.float64)
+        top = given.max(axis=1)
+        return cls(
+            squares=np.sum((given - np.eye(len(LABELS))[true]) ** 2, axis=1),
+            gaps=(given.argmax(axis=1) == true) - top,
+            bins=_tenths(top),
+        )
+
+    def drawn(self, chosen: NDArray[np.int64]) -> _Rows:
+        return _Rows(self.squares[chosen], self.gaps[chosen], self.bins[chosen])
+
+    @property
+    def brier(self) -> float:
+        return float(self.squares.mean())
+
+    @property
+    def ece(self) -> float:
+        by_bin = np.bincount(self.bins, weights=self.gaps, minlength=CALIBRATION_BINS)
+        return float(np.abs(by_bin).sum() / len(self.gaps))
 
 
-def _shares(counts: NDArray[np.int64]) -> dict[str, tuple[int, int]]:
-    everything, emergency = int(counts.sum()), int(Level.EMERGENCY)
-    parts = {
-        "accuracy": np.trace(counts),
-        "under_triage": np.tril(counts, -1).sum(),
-        "over_triage": np.triu(counts, 1).sum(),
-        "two_level_under_triage": np.tril(counts, -2).sum(),
+def _figures(counts: Counts, cost_matrix: ArrayLike | None) -> dict[str, Floats]:
+    """Return what the counts alone tell; any leading axes stand for other draws of the rows."""
+    figures = {name: _ratio(*share) for name, share in _shares(counts).items()}
+    figures |= {
+        "macro_f1": _macro_f1(counts),
+        "qwk": _kappa(counts, np.square(_STEPS_APART)),
+        "kappa": _kappa(counts, _STEPS_APART != 0),
     }
-    emergencies = int(counts[emergency].sum())
-    found = int(counts[emergency, emergency])
-    answered = int(counts[:, emergency].sum())
+    if cost_matrix is not None:
+        costs = np.sum(counts * np.asarray(cost_matrix, dtype=np.float64), axis=(-2, -1))
+        figures["expected_cost"] = _ratio(costs, _total(counts))
+    return figures
+
+
+def _shares(counts: Counts) -> dict[str, tuple[Counts, Counts]]:
+    """Return each figure that is a plain share, as part and whole."""
+    everything = _total(counts)
+    emergencies = counts[..., _EMERGENCY, :].sum(axis=-1)
+    found = counts[..., _EMERGENCY, _EMERGENCY]
+    raised = counts[..., :, _EMERGENCY].sum(axis=-1) - found
     return {
-        **{name: (int(part), everything) for name, part in parts.items()},
+        "accuracy": (_total(counts * (_STEPS_APART == 0)), everything),
+        "under_triage": (_total(counts * (_STEPS_APART > 0)), everything),
+        "over_triage": (_total(counts * (_STEPS_APART < 0)), everything),
+        "two_level_under_triage": (_total(counts * (_STEPS_APART >= 2)), everything),
         "emergency_recall": (found, emergencies),
-        "non_emergencies_raised": (answered - found, everything - emergencies),
+        "non_emergencies_raised": (raised, everything - emergencies),
     }
 
 
-def _wilson_intervals(counts: NDArray[np.int64]) -> dict[str, Interval]:
-    shares = _shares(counts).items()
-    return {name: wilson_interval(*share) for name, share in shares if share[1]}
+def _macro_f1(counts: Counts) -> Floats:
+    found = np.diagonal(counts, axis1=-2, axis2=-1)
+    f1 = _ratio(2 * found, counts.sum(axis=-1) + counts.sum(axis=-2))
+    mean: Floats = np.nan_to_num(f1, nan=0.0).mean(axis=-1)
+    return mean
 
 
-def _agreement(counts: NDArray[np.int64]) -> dict[str, float | None]:
-    """Return both kappas and the mean F1, from the cells: their cost does not grow with rows."""
-    # scikit-learn takes longer to import than a rules-only process needs to start.
-    from sklearn.metrics import cohen_kappa_score, f1_score
+def _kappa(counts: Counts, weights: NDArray[Any]) -> Floats:
+    """Return one minus the disagreement seen over the one expected by chance (Cohen, 1968)."""
+    seen = np.sum(counts * weights, axis=(-2, -1))
+    margins = counts.sum(axis=-1)[..., :, None] * counts.sum(axis=-2)[..., None, :]
+    by_chance = np.sum(margins * weights, axis=(-2, -1)) / _total(counts)
+    return 1 - _ratio(seen, by_chance)
 
-    true, answered = np.nonzero(counts)
-    cells = {"labels": LABELS, "sample_weight": counts[true, answered]}
-    nothing_to_agree_on = len({*true.tolist(), *answered.tolist()}) < 2
-    f1 = f1_score(true, answered, average="macro", zero_division=0.0, **cells)
-    if nothing_to_agree_on:
-        return {"macro_f1": float(f1), "qwk": None, "kappa": None}
-    return {
-        "macro_f1": float(f1),
-        "qwk": float(cohen_kappa_score(true, answered, weights="quadratic", **cells)),
-        "kappa": float(cohen_kappa_score(true, answered, **cells)),
-    }
+
+def _ratio(part: ArrayLike, whole: ArrayLike) -> Floats:
+    """Return ``part / whole``, not a number where there is no whole."""
+    parts, wholes = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    nothing = np.full(np.broadcast_shapes(parts.shape, wholes.shape), np.nan)
+    quotient: Floats = np.divide(parts, wholes, out=nothing, where=wholes != 0)
+    return quotient
+
+
+def _total(counts: Counts) -> Counts:
+    total: Counts = counts.sum(axis=(-2, -1))
+    return total
+
+
+def _wilson_intervals(counts: Counts) -> dict[str, Interval]:
+    shares = {name: (int(part), int(whole)) for name, (part, whole) in _shares(counts).items()}
+    return {name: wilson_interval(*share) for name, share in shares.items() if share[1]}
 
 
 def _drawn(
-    truth: ArrayLike, predicted: ArrayLike, rows: _Rows | None, *, resamples: int, seed: int
-) -> Iterator[dict[str, float | None]]:
-    """Yield the figures of rows drawn with replacement."""
-    cells = _labels(truth) * len(LABELS) + _labels(predicted)
-    random = np.random.default_rng(seed)
-    for _ in range(resamples):
-        chosen = random.integers(len(cells), size=len(cells))
-        flat = np.bincount(cells[chosen], minlength=len(LABELS) ** 2)
-        counts = flat.reshape(len(LABELS), len(LABELS))
-        yield _figures(counts, None if rows is None else rows.drawn(chosen))
-
-
-def _percentiles(drawn: Iterable[dict[str, float | None]]) -> dict[str, Interval]:
-    """Return the middle 95 % of each figure; a draw in which it does not exist is left out."""
-    values: defaultdict[str, list[float]] = defaultdict(list)
-    for figures in drawn:
-        for name, value in figures.items():
-            if value is not None:
-                values[name].append(value)
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    rows: _Rows | None,
+    *,
+    resamples: int,
+    random: np.random.Generator,
+) -> dict[str, NDArray[Any]]:
+    """Return the counts, Brier scores and calibration errors of rows drawn with replacement."""
+    cells = _cells(_labels(truth), _labels(predicted))
+    if rows is None:
+        # Counts of drawn rows are multinomial: no need to draw the rows themselves.
+        counts = _counted(cells)
+        drawn = random.multinomial(len(cells), counts.ravel() / len(cells), size=resamples)
+        return {"counts": drawn.reshape(-1, *counts.shape)}
+    draws = (random.integers(len(cells), size=len(cells)) for _ in range(resamples))
+    measured = [(_counted(cells[one]), rows.drawn(one)) for one in draws]
     return {
-        name: (float(np.percentile(found, 2.5)), float(np.percentile(found, 97.5)))
-        for name, found in values.items()
+        "counts": np.array([counts for counts, _ in measured]).reshape(-1, *_STEPS_APART.shape),
+        "brier": np.array([drawn.brier for _, drawn in measured]),
+        "ece": np.array([drawn.ece for _, drawn in measured]),
     }
+
+
+def _percentiles(figures: Mapping[str, Floats]) -> dict[str, Interval]:
+    """Return the middle 95 % of each figure; a draw in which it does not exist is left out."""
+    existing = {name: values[~np.isnan(values)] for name, values in figures.items()}
+    return {
+        name: (float(np.percentile(values, 2.5)), float(np.percentile(values, 97.5)))
+        for name, values in existing.items()
+        if values.size
+    }
+
+
+def _bin(tenth: int, stated: Floats, happened: NDArray[np.bool_]) -> ReliabilityBin:
+    n, times = len(stated), int(happened.sum())
+    return ReliabilityBin(
+        low=tenth / CALIBRATION_BINS,
+        high=(tenth + 1) / CALIBRATION_BINS,
+        n=n,
+        mean_probability=float(stated.mean()),
+        share=times / n,
+        interval=wilson_interval(times, n),
+    )
+
+
+def _tenths(probabilities: Floats) -> NDArray[np.int64]:
+    return np.minimum((probabilities * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+
+
+def _cells(true: NDArray[np.int64], answered: NDArray[np.int64]) -> NDArray[np.int64]:
+    return true * len(LABELS) + answered
+
+
+def _counted(cells: NDArray[np.int64]) -> Counts:
+    flat = np.bincount(cells, minlength=len(LABELS) ** 2)
+    return flat.reshape(len(LABELS), len(LABELS))
 
 
 def _labels(values: ArrayLike) -> NDArray[np.int64]:

@@ -3,56 +3,44 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from triage_rules.case import (
-    ArrivalMode,
-    Consciousness,
-    Pregnancy,
-    Sex,
-    TriageCase,
-    Vitals,
-    case_from_request,
-)
+from ml import schema
+from ml.words import NORMALISER_VERSION, Vocabulary, terms_of_case
+from triage_rules.case import ArrivalMode, Consciousness, Pregnancy, Sex, TriageCase, Vitals
 from triage_rules.scores.consciousness import consciousness_from_gcs
 from triage_rules.scores.news2 import VERSION as NEWS2_VERSION
 from triage_rules.scores.news2 import news2
-from triage_rules.text.normalise import normalise
+from triage_rules.text.finding import Assertion, Finding
+from triage_rules.text.reading import read_case, reading_version
 
 FEATURE_SCHEMA = "triage-features"
-FEATURE_SCHEMA_VERSION = 1
-NORMALISER_VERSION = 1
+FEATURE_SCHEMA_VERSION = 2
 SCORES_VERSION = f"news2-{NEWS2_VERSION}"
 ADULT_FROM_YEARS = 16
 # A linear model would otherwise answer a typing error of 300 with a certainty of its own.
 MAX_HINGE = 2.0
 SEVERE_PAIN = 7
 TEXT_PREFIX = "complaint: "
+FINDING_PREFIX = "finding: "
+SITE_PREFIX = "site: "
+MIN_SITE_ROWS = 30
+MIN_UNKNOWN_ROWS = 20
+UNKNOWN_NAME = "nothing known is said"
 
 Matrix: TypeAlias = NDArray[np.float64]
-Request: TypeAlias = Mapping[str, Any]
 
 _WHOLE = Decimal(1)
 _TENTH = Decimal("0.1")
-_WORD = re.compile(r"[^\W_]+")
-# Negators stay: "no" is half of "no pain".
-STOP_WORDS = frozenset(
-    """
-    a all also am an and any are as at be been but by did do does for from had has have he her his
-    i if in into is it its just me my now of on or our she since so some that the their then there
-    they this to too was we were when which who with you your
-    """.split()  # noqa: SIM905 - sixty quoted words would be harder to read
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +95,21 @@ _ALTERED = (
 )
 
 
+# Consciousness is known where either the state or the coma score is.
+_UNMEASURED = (
+    "heart_rate",
+    "respiratory_rate",
+    "systolic_bp",
+    "temperature_c",
+    "spo2",
+    "on_oxygen",
+    "consciousness",
+    "pain_score",
+)
+MISSING_NAMES = tuple(f"{name} not measured" for name in _UNMEASURED)
+_CURRENT = frozenset({Assertion.PRESENT, Assertion.POSSIBLE})
+
+
 def _structured_names() -> tuple[str, ...]:
     hinges = [f"{name} {side} normal" for name in _HINGES for side in ("below", "above")]
     ages = [f"age from {edge:g} years" for edge in _AGE_EDGES_YEARS]
@@ -127,22 +130,61 @@ def _structured_names() -> tuple[str, ...]:
         "male",
         "pregnant",
         "postpartum",
+        *MISSING_NAMES,
     )
 
 
 STRUCTURED_NAMES = _structured_names()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a model may look at in one case, before it is laid out in columns.
+
+    Attributes
+    ----------
+    structured
+        One number for each of ``STRUCTURED_NAMES``.
+    findings
+        What the text says, as "chest pain" or "fever (negated)", each once.
+    terms
+        Words and pairs of words, as often as they were said.
+    site
+        The code of the site; empty where it is not known.
+    age
+        In years.
+    """
+
+    structured: tuple[float, ...]
+    findings: tuple[str, ...]
+    terms: tuple[str, ...]
+    site: str
+    age: float
+
+
+def observe(case: TriageCase) -> Observation:
+    """Return what a model may look at in ``case``."""
+    return Observation(
+        structured=tuple(_structured(case)),
+        findings=tuple(sorted({_named(finding) for finding in read_case(case).findings})),
+        terms=tuple(terms_of_case(case)),
+        site=case.site,
+        age=case.age,
+    )
+
+
 class TriageFeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Turn requests into rows: tf-idf of the words, and how far each vital sign is from normal.
+    """Turn cases into rows of numbers: how far each vital sign is from normal, what is said, where.
 
     A vital sign enters as its distance below and above the normal band of the patient's age: zero
-    inside the band, and zero when it was not measured. So a missing measurement gives exactly the
-    same vector as any normal value, and replacing a normal value by a missing one can never lower
-    an answer. For the same reason there are no "was it measured" flags.
+    inside the band, and zero when it was not measured. That it was not measured is a column of its
+    own, which the classifier lets only raise (``ml.classifier``): replacing a normal value by a
+    missing one can never lower an answer.
 
-    The caller's own ``urgency`` and ``severity_score`` are never features, nor are ids, the site
-    or who reported. Diastolic pressure and glucose are left to the rules.
+    Words enter as findings (the concepts that the rules read too, with what is said of them, but
+    never a rule's verdict) and as tf-idf. The site is a column where training had enough of it.
+    The caller's own ``urgency`` and ``severity_score`` are never features, nor are ids or who
+    reported. Diastolic pressure and glucose are left to the rules.
 
     Parameters
     ----------
@@ -150,56 +192,88 @@ class TriageFeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[m
         The least number of training rows a term must occur in.
     max_terms
         The most terms kept, the commonest first.
+    min_finding_frequency
+        The least number of training rows a finding must occur in.
 
     Attributes
     ----------
     vocabulary_
-        Column of each term, counted from the first text column.
-    idf_
-        Inverse document frequency of each term.
+        The terms, and how much each weighs.
+    findings_, sites_
+        The findings and sites that have a column, sorted.
     age_range_
         Youngest and oldest age fitted on, in years.
+    unknown_rows_
+        How many cases said nothing that has a column.
     """
 
-    def __init__(self, *, min_document_frequency: int = 5, max_terms: int = 2_000) -> None:
+    def __init__(
+        self,
+        *,
+        min_document_frequency: int = 3,
+        max_terms: int = 2_000,
+        min_finding_frequency: int = 4,
+    ) -> None:
         self.min_document_frequency = min_document_frequency
         self.max_terms = max_terms
+        self.min_finding_frequency = min_finding_frequency
 
-    def fit(self, requests: Sequence[Request], y: object = None) -> TriageFeatureExtractor:
-        """Learn the vocabulary, its weights and the ages of ``requests``."""
-        cases = [case_from_request(request) for request in requests]
-        if not cases:
-            raise ValueError("no requests to learn from; expected at least one")
-        frequencies = Counter(term for case in cases for term in set(_case_terms(case)))
-        terms = self._select(frequencies)
-        self.vocabulary_ = {term: column for column, term in enumerate(terms)}
-        self.idf_ = _smooth_idf([frequencies[term] for term in terms], rows=len(cases))
-        ages = [case.age for case in cases]
+    def fit(self, observations: Sequence[Observation], y: object = None) -> TriageFeatureExtractor:
+        """Learn the terms and their weights, the findings, the sites and the ages."""
+        if not observations:
+            raise ValueError("no cases to learn from; expected at least one")
+        self.vocabulary_ = Vocabulary.of(
+            [one.terms for one in observations],
+            min_document_frequency=self.min_document_frequency,
+            max_terms=self.max_terms,
+        )
+        said = Counter(finding for one in observations for finding in one.findings)
+        self.findings_ = tuple(
+            sorted(f for f, n in said.items() if n >= self.min_finding_frequency)
+        )
+        places = Counter(one.site for one in observations if one.site)
+        self.sites_ = tuple(sorted(s for s, n in places.items() if n >= MIN_SITE_ROWS))
+        ages = [one.age for one in observations]
         self.age_range_ = (min(ages), max(ages))
+        self._lay_out()
+        self.unknown_rows_ = sum(not self._knows(one) for one in observations)
         return self
 
-    def transform(self, requests: Sequence[Request]) -> Matrix:
-        """Return one row per request, in the order given."""
-        rows = [self.vector(case_from_request(request)) for request in requests]
-        return np.concatenate(rows) if rows else np.empty((0, len(self.get_feature_names_out())))
+    def transform(self, observations: Sequence[Observation]) -> csr_matrix:
+        """Return one row per observation, in the order given, as a sparse matrix of float64."""
+        cells = [sorted(self._cells(one)) for one in observations]
+        return csr_matrix(
+            (
+                np.array([value for row in cells for _, value in row], dtype=np.float64),
+                np.array([column for row in cells for column, _ in row], dtype=np.int32),
+                np.cumsum([0, *(len(row) for row in cells)]),
+            ),
+            shape=(len(cells), self.width_),
+        )
 
     def vector(self, case: TriageCase) -> Matrix:
         """Return the one row of ``case``, without a detour over request or table."""
-        structured = len(STRUCTURED_NAMES)
-        row = np.zeros((1, structured + len(self.vocabulary_)))
-        row[0, :structured] = _structured(case)
-        for column, weight in self._text_weights(case).items():
-            row[0, structured + column] = weight
+        row = np.zeros((1, self.width_))
+        for column, value in self._cells(observe(case)):
+            row[0, column] = value
         return row
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
         """Return the names of the columns."""
-        terms = (f"{TEXT_PREFIX}{term}" for term in self.vocabulary_)
-        return np.array([*STRUCTURED_NAMES, *terms], dtype=object)
+        return np.array(
+            [
+                *STRUCTURED_NAMES,
+                UNKNOWN_NAME,
+                *(f"{FINDING_PREFIX}{finding}" for finding in self.findings_),
+                *(f"{SITE_PREFIX}{site}" for site in self.sites_),
+                *(f"{TEXT_PREFIX}{term}" for term in self.vocabulary_.columns),
+            ],
+            dtype=object,
+        )
 
-    def knows_a_word_of(self, complaint: str) -> bool:
-        """Whether any word or pair of words of ``complaint`` was met in training."""
-        return any(term in self.vocabulary_ for term in _terms(complaint))
+    def understands(self, case: TriageCase) -> bool:
+        """Whether training met something of what is said, or enough cases where it did not."""
+        return self.unknown_rows_ >= MIN_UNKNOWN_ROWS or self._knows(observe(case))
 
     def schema(self) -> dict[str, Any]:
         """Return what the columns mean, as plain data for a version's metadata."""
@@ -207,25 +281,35 @@ class TriageFeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[m
             "name": FEATURE_SCHEMA,
             "version": FEATURE_SCHEMA_VERSION,
             "normaliser_version": NORMALISER_VERSION,
+            "reading_version": reading_version(),
             "scores_version": SCORES_VERSION,
+            "input": schema.as_dict(),
             "features": [str(name) for name in self.get_feature_names_out()],
         }
 
-    def _select(self, frequencies: Counter[str]) -> list[str]:
-        frequent = [t for t, n in frequencies.items() if n >= self.min_document_frequency]
-        frequent.sort(key=lambda term: (-frequencies[term], term))
-        return sorted(frequent[: self.max_terms])
-
-    def _text_weights(self, case: TriageCase) -> dict[int, float]:
-        counts = Counter(
-            column
-            for term in _case_terms(case)
-            if (column := self.vocabulary_.get(term)) is not None
+    def _knows(self, one: Observation) -> bool:
+        return any(term in self.vocabulary_.columns for term in one.terms) or any(
+            finding in self.finding_columns_ for finding in one.findings
         )
-        # Sorted, so that the sum has the same last bit whatever order the words came in.
-        weights = {c: (1 + math.log(counts[c])) * float(self.idf_[c]) for c in sorted(counts)}
-        length = math.sqrt(sum(weight * weight for weight in weights.values()))
-        return {column: weight / length for column, weight in weights.items()}
+
+    def _lay_out(self) -> None:
+        first = len(STRUCTURED_NAMES) + 1
+        self.finding_columns_ = {f: first + n for n, f in enumerate(self.findings_)}
+        first += len(self.findings_)
+        self.site_columns_ = {s: first + n for n, s in enumerate(self.sites_)}
+        self.first_term_ = first + len(self.sites_)
+        self.width_ = self.first_term_ + len(self.vocabulary_.columns)
+
+    def _cells(self, one: Observation) -> Iterator[tuple[int, float]]:
+        """Yield the columns that are not zero."""
+        yield from ((column, value) for column, value in enumerate(one.structured) if value)
+        yield from (
+            (self.finding_columns_[f], 1.0) for f in one.findings if f in self.finding_columns_
+        )
+        if one.site in self.site_columns_:
+            yield self.site_columns_[one.site], 1.0
+        for column, weight in self.vocabulary_.weights(one.terms).items():
+            yield self.first_term_ + column, weight
 
 
 def normal_bands(age: float) -> NormalBands:
@@ -278,7 +362,23 @@ def _structured(case: TriageCase) -> list[float]:
         float(case.sex is Sex.MALE),
         float(case.pregnancy is Pregnancy.PREGNANT),
         float(case.pregnancy is Pregnancy.POSTPARTUM),
+        *_missing(vitals),
     ]
+
+
+def _missing(vitals: Vitals) -> Iterator[float]:
+    for name in _UNMEASURED:
+        is_missing = getattr(vitals, name) is None
+        if name == "consciousness":
+            is_missing = is_missing and vitals.gcs is None
+        yield float(is_missing)
+
+
+def _named(finding: Finding) -> str:
+    concept = finding.concept.replace("_", " ")
+    if finding.assertion in _CURRENT:
+        return concept
+    return f"{concept} ({finding.assertion.value})"
 
 
 def _news2_features(case: TriageCase, *, state: Consciousness) -> Iterator[float]:
@@ -322,26 +422,3 @@ def _tenth(value: float | None) -> float | None:
 def _rounded(value: float, *, step: Decimal) -> float:
     """Round half up as NEWS2 does, so that both agree on what is normal."""
     return float(Decimal(str(value)).quantize(step, rounding=ROUND_HALF_UP))
-
-
-def _case_terms(case: TriageCase) -> Iterator[str]:
-    yield from _terms(case.chief_complaint)
-    yield from _terms(case.description)
-    for symptom in case.symptoms:
-        if symptom.present:
-            yield from _terms(symptom.name)
-
-
-def _terms(text: str) -> Iterator[str]:
-    """Yield the words of ``text`` and its pairs of neighbouring words."""
-    words = _words(normalise(text, version=NORMALISER_VERSION)) if text else []
-    yield from words
-    yield from (f"{first} {second}" for first, second in pairwise(words))
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in _WORD.findall(text) if word not in STOP_WORDS]
-
-
-def _smooth_idf(frequencies: Iterable[int], *, rows: int) -> Matrix:
-    return np.array([math.log((1 + rows) / (1 + n)) + 1 for n in frequencies], dtype=np.float64)

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import structlog
 
+from ml import schema
 from ml.artefacts import CostMatrix, LoadedModel
-from triage_rules.case import Range, TriageCase
-from triage_rules.level import Abstention, Level, Opinion
+from triage_rules.case import TriageCase
+from triage_rules.level import Abstention, Contribution, Level, Opinion
+
+if TYPE_CHECKING:
+    from ml.features import TriageFeatureExtractor
 
 log = structlog.get_logger(__name__)
 
 ADULT_FROM_YEARS = 16
 SUM_TOLERANCE = 1e-6
-# clinical.md 1.8 ("warn outside", adults): beyond it no training set has rows to learn from.
-TRAINED_VITALS: Mapping[str, Range] = {
-    "heart_rate": Range(30, 220, "/min"),
-    "respiratory_rate": Range(6, 60, "/min"),
-    "spo2": Range(70, 100, "%"),
-    "systolic_bp": Range(60, 260, "mmHg"),
-    "diastolic_bp": Range(25, 160, "mmHg"),
-    "temperature_c": Range(32, 42, "°C"),
-    "glucose_mmol_l": Range(3.0, 30, "mmol/L"),
-}
+_USUAL = {each.name: each.usual for each in schema.FIELDS if each.usual}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How probabilities become an opinion.
+
+    Attributes
+    ----------
+    threshold
+        The least top probability at which the opinion may stand alone.
+    cost_matrix
+        Truth by row, answer by column.
+    conformal_quantiles
+        A level is plausible when its probability is at least one minus its quantile.
+    """
+
+    threshold: float
+    cost_matrix: CostMatrix
+    conformal_quantiles: tuple[float, ...]
 
 
 class ImplausibleProbabilitiesError(ArithmeticError):
@@ -62,7 +78,7 @@ def predict(
     if model is None:
         return Opinion.abstain(Abstention.MODEL_UNAVAILABLE)
     try:
-        if is_out_of_range(case, model=model):
+        if is_unlike(case, extractor=model.extractor):
             return _abstain(Abstention.OUT_OF_RANGE, model=model)
         return _opinion(case, model=model, threshold=threshold, explain=explain)
     except Exception as error:  # noqa: BLE001 - whatever breaks, the rules must still answer
@@ -71,19 +87,19 @@ def predict(
         return _abstain(Abstention.PREDICTION_FAILED, model=model)
 
 
-def is_out_of_range(case: TriageCase, *, model: LoadedModel) -> bool:
-    """Whether ``case`` was accepted, but is unlike anything the model was trained on.
+def is_unlike(case: TriageCase, *, extractor: TriageFeatureExtractor) -> bool:
+    """Whether ``case`` was accepted, but is unlike anything the extractor was fitted on.
 
     In this order: an age outside the training rows; from 16 years on a vital sign outside the
-    usual range; no word of the complaint known. What is missing is never out of range, because
-    leaving out a normal value must not change the answer.
+    usual range; nothing known in what is said, where training had too few such cases. What is
+    missing is never out of range, because leaving out a normal value must not change the answer.
     """
-    youngest, oldest = model.age_range_years
+    youngest, oldest = extractor.age_range_
     if not youngest <= case.age <= oldest:
         return True
     if case.age >= ADULT_FROM_YEARS and _has_extreme_vital(case):
         return True
-    return not model.extractor.knows_a_word_of(case.chief_complaint)
+    return not extractor.understands(case)
 
 
 def decide(probabilities: Sequence[float], *, cost_matrix: CostMatrix) -> Level:
@@ -113,11 +129,27 @@ def expected_cost(probabilities: Sequence[float], answer: Level, cost_matrix: Co
 
 
 def plausible_levels(
-    probabilities: Sequence[float], *, level: Level, conformal_quantile: float
+    probabilities: Sequence[float], *, level: Level, conformal_quantiles: Sequence[float]
 ) -> tuple[Level, ...]:
     """Return the levels that cannot be excluded, the answer among them, least urgent first."""
-    least = 1 - conformal_quantile
-    return tuple(one for one in Level if one is level or probabilities[one] >= least)
+    return tuple(
+        one
+        for one, quantile in zip(Level, conformal_quantiles, strict=True)
+        if one is level or probabilities[one] >= 1 - quantile
+    )
+
+
+def opinion_of(probabilities: tuple[float, ...], *, terms: Terms) -> Opinion:
+    """Return what a model with these probabilities says; it has no version yet."""
+    level = decide(probabilities, cost_matrix=terms.cost_matrix)
+    return Opinion(
+        level=level,
+        probabilities=probabilities,
+        plausible_levels=plausible_levels(
+            probabilities, level=level, conformal_quantiles=terms.conformal_quantiles
+        ),
+        threshold=terms.threshold,
+    )
 
 
 def _opinion(
@@ -125,18 +157,24 @@ def _opinion(
 ) -> Opinion:
     probabilities = model.probabilities(case)
     _check_distribution(probabilities)
-    level = decide(probabilities, cost_matrix=model.cost_matrix)
-    return Opinion(
-        level=level,
-        probabilities=probabilities,
-        plausible_levels=plausible_levels(
-            probabilities, level=level, conformal_quantile=model.conformal_quantile
-        ),
+    terms = Terms(
         threshold=model.threshold if threshold is None else threshold,
+        cost_matrix=model.cost_matrix,
+        conformal_quantiles=model.conformal_quantiles,
+    )
+    opinion = opinion_of(probabilities, terms=terms)
+    return replace(
+        opinion,
         version=model.version,
         digest=model.digest,
-        contributions=model.contributions(case, level=level) if explain else (),
+        contributions=_contributions(case, opinion, model=model) if explain else (),
     )
+
+
+def _contributions(
+    case: TriageCase, opinion: Opinion, *, model: LoadedModel
+) -> tuple[Contribution, ...]:
+    return () if opinion.level is None else model.contributions(case, level=opinion.level)
 
 
 def _check_distribution(probabilities: Sequence[float]) -> None:
@@ -150,7 +188,7 @@ def _check_distribution(probabilities: Sequence[float]) -> None:
 
 
 def _has_extreme_vital(case: TriageCase) -> bool:
-    for name, usual in TRAINED_VITALS.items():
+    for name, usual in _USUAL.items():
         value = getattr(case.vitals, name)
         if value is not None and not usual.low <= value <= usual.high:
             return True

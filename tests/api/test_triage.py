@@ -139,9 +139,11 @@ def test_contributions_come_only_when_asked_for(
     explained = api.send(sore_throat, path=f"{TRIAGE_URL}?explain=true").json()
 
     assert plain["model"]["contributions"] == []
-    effects = [c["effect"] for c in explained["model"]["contributions"]]
+    *largest, rest, start = explained["model"]["contributions"]
+    effects = [one["effect"] for one in largest]
     assert effects
     assert effects == sorted(effects, key=abs, reverse=True)
+    assert (rest["feature"], start["feature"]) == ("all other features", "start")
 
 
 @pytest.mark.django_db

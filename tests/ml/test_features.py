@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ml.artefacts import TrainedModel
-from ml.features import STRUCTURED_NAMES, TriageFeatureExtractor
+from ml.features import STRUCTURED_NAMES, Matrix, Observation, TriageFeatureExtractor, observe
 from ml.simulator import simulate
 from triage_rules.case import case_from_request
 
@@ -19,26 +19,35 @@ def extractor(trained: TrainedModel) -> TriageFeatureExtractor:
     return trained.extractor
 
 
+def vector(extractor: TriageFeatureExtractor, request: dict[str, Any]) -> Matrix:
+    return extractor.vector(case_from_request(request))
+
+
 def value(extractor: TriageFeatureExtractor, request: dict[str, Any], name: str) -> float:
-    row = extractor.transform([request])[0]
+    row = vector(extractor, request)[0]
     return float(row[list(extractor.get_feature_names_out()).index(name)])
 
 
+def observed(*requests: dict[str, Any]) -> list[Observation]:
+    return [observe(case_from_request(request)) for request in requests]
+
+
 def test_it_works(extractor: TriageFeatureExtractor, request_body: dict[str, Any]) -> None:
-    row = extractor.transform([request_body])
+    row = vector(extractor, request_body)
 
     assert row.shape == (1, len(extractor.get_feature_names_out()))
     assert row.dtype == np.float64
     assert value(extractor, request_body, "complaint: chest pain") > 0
+    assert value(extractor, request_body, "finding: chest pain") == 1
     assert value(extractor, request_body, "heart_rate above normal") == pytest.approx(14 / 50)
 
 
 def test_training_and_serving_see_the_same_vector(extractor: TriageFeatureExtractor) -> None:
     requests = [case.request for case in simulate(200, seed=3)]
 
-    in_training = extractor.transform(requests)
+    in_training = extractor.transform(observed(*requests)).toarray()
 
-    in_serving = np.vstack([extractor.vector(case_from_request(r)) for r in requests])
+    in_serving = np.vstack([vector(extractor, request) for request in requests])
     assert in_training.tobytes() == in_serving.tobytes()
 
 
@@ -48,7 +57,7 @@ def test_training_and_serving_see_the_same_vector(extractor: TriageFeatureExtrac
         {"urgency": "emergency"},
         {"severity_score": 100},
         {"patient_id": "p-9", "encounter_id": "e-1", "triage_log_id": "T-1"},
-        {"site": "east"},
+        {"site": "a site that training did not know"},
         {"reported_by": "clinician"},
     ],
     ids=lambda steering: f"{next(iter(steering))} is not a feature",
@@ -56,14 +65,14 @@ def test_training_and_serving_see_the_same_vector(extractor: TriageFeatureExtrac
 def test_the_caller_cannot_steer_the_model(
     extractor: TriageFeatureExtractor, request_body: dict[str, Any], steering: dict[str, Any]
 ) -> None:
-    plain = extractor.transform([request_body])
+    plain = vector(extractor, request_body)
 
-    steered = extractor.transform([request_body | steering])
+    steered = vector(extractor, request_body | steering)
 
     assert np.array_equal(plain, steered)
 
 
-@pytest.mark.parametrize("word", ["urgency", "severity", "patient", "site", "reported"])
+@pytest.mark.parametrize("word", ["urgency", "severity", "patient", "reported"])
 def test_no_column_is_named_after_what_must_not_count(word: str) -> None:
     assert not [name for name in STRUCTURED_NAMES if word in name]
 
@@ -114,13 +123,54 @@ def test_normal_is_what_is_normal_at_that_age(
     assert (value(extractor, request, "heart_rate above normal") > 0) is is_fast
 
 
-def test_a_term_met_in_fewer_than_five_rows_is_not_kept() -> None:
-    requests = [{"patient_age": 30, "symptoms_data": {"chief_complaint": "cough"}}] * 5
-    rare = [{"patient_age": 40, "symptoms_data": {"chief_complaint": "hiccups"}}] * 4
+def test_what_is_met_in_few_rows_is_not_kept() -> None:
+    requests = [{"patient_age": 30, "symptoms_data": {"chief_complaint": "cough"}}] * 4
+    rare = [{"patient_age": 40, "symptoms_data": {"chief_complaint": "plugh"}}] * 2
 
-    extractor = TriageFeatureExtractor().fit(requests + rare)
+    extractor = TriageFeatureExtractor().fit(observed(*requests, *rare))
 
-    assert set(extractor.vocabulary_) == {"cough"}
+    assert set(extractor.vocabulary_.columns) == {"cough"}
+    assert extractor.unknown_rows_ == 2
+
+
+@pytest.mark.parametrize(("rows", "is_kept"), [(29, False), (30, True)])
+def test_a_site_is_a_column_where_training_had_enough_of_it(rows: int, is_kept: bool) -> None:
+    request = {"patient_age": 30, "site": "east", "symptoms_data": {"chief_complaint": "cough"}}
+
+    extractor = TriageFeatureExtractor().fit(observed(*[request] * rows))
+
+    assert (extractor.sites_ == ("east",)) is is_kept
+    assert ("site: east" in extractor.get_feature_names_out()) is is_kept
+
+
+def test_what_is_denied_is_another_finding(extractor: TriageFeatureExtractor) -> None:
+    request = {"patient_age": 40, "symptoms_data": {"chief_complaint": "cough, no chest pain"}}
+
+    assert value(extractor, request, "finding: chest pain") == 0
+    assert value(extractor, request, "finding: chest pain (negated)") == 1
+
+
+@pytest.mark.parametrize(
+    ("vitals", "name", "is_missing"),
+    [
+        ({}, "heart_rate", True),
+        ({"heart_rate": 70}, "heart_rate", False),
+        ({"gcs": 15}, "consciousness", False),
+        ({"consciousness": "A"}, "consciousness", False),
+        ({"pain_score": 0}, "pain_score", False),
+        ({"on_oxygen": False}, "on_oxygen", False),
+    ],
+)
+def test_what_was_not_measured_is_a_column_of_its_own(
+    extractor: TriageFeatureExtractor, vitals: dict[str, Any], name: str, is_missing: bool
+) -> None:
+    request = {
+        "patient_age": 40,
+        "symptoms_data": {"chief_complaint": "cough"},
+        "vitals": vitals,
+    }
+
+    assert value(extractor, request, f"{name} not measured") == is_missing
 
 
 def test_nothing_to_learn_from_is_refused() -> None:
@@ -128,8 +178,11 @@ def test_nothing_to_learn_from_is_refused() -> None:
         TriageFeatureExtractor().fit([])
 
 
-def test_the_schema_names_the_versions_it_depends_on(extractor: TriageFeatureExtractor) -> None:
+def test_the_schema_names_what_it_depends_on(extractor: TriageFeatureExtractor) -> None:
     schema = extractor.schema()
 
-    assert {"name", "version", "normaliser_version", "scores_version", "features"} == set(schema)
+    assert set(schema) == {
+        "name", "version", "normaliser_version", "reading_version", "scores_version", "input",
+        "features",
+    }  # fmt: skip
     assert schema["features"] == list(extractor.get_feature_names_out())

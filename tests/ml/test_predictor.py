@@ -35,7 +35,7 @@ def test_it_works(model: LoadedModel, request_body: dict[str, Any]) -> None:
     assert sum(opinion.probabilities) == pytest.approx(1)
     assert opinion.level in opinion.plausible_levels
     assert (opinion.version, opinion.digest) == (model.version, model.digest)
-    assert opinion.threshold == 0.60
+    assert opinion.threshold == model.threshold
 
 
 def test_without_a_model_it_abstains(request_body: dict[str, Any]) -> None:
@@ -139,5 +139,9 @@ def test_it_explains_itself_when_asked(model: LoadedModel, request_body: dict[st
 
     explained = predict(case, model=model, explain=True)
 
-    assert "complaint: chest" in [one.feature for one in explained.contributions]
+    assert explained.level is not None
+    effects = {one.feature: one.effect for one in explained.contributions}
+    score = model.classifier.score(model.extractor.vector(case)[0], level=int(explained.level))
+    assert sum(effects.values()) == pytest.approx(score)
+    assert "finding: chest pain" in effects
     assert predict(case, model=model).contributions == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from ml.artefacts import ArtefactError, LoadedModel, check_golden, current_version, load
-from ml.comparison import as_text, compare, judge
+from ml.artefacts import ArtefactError, LoadedModel, check_golden, load, pointer
+from ml.card.tables import report
+from ml.comparison import compare, judge
 from ml.datasets import DATASETS, DatasetError, load_dataset
-from ml.training import DEFAULT_SEED
+from ml.labelled import LabelledCase
+from ml.training import DEFAULT_SEED, training_digest
 
 
 class Command(BaseCommand):
@@ -47,16 +50,37 @@ class Command(BaseCommand):
             )
         except (ArtefactError, DatasetError) as error:
             raise CommandError(f"{str(error).rstrip('.')}.") from error
+        if not cases:
+            raise CommandError("There are no cases to measure on; expected at least one.")
         judged = list(tqdm(judge(cases, model=model), total=len(cases), unit="case"))
-        comparison = {"version": model.version if model else None, **compare(judged)}
-        self.stdout.write(json.dumps(comparison) if options["json"] else as_text(comparison))
+        figures = compare(judged, cost_matrix=model.cost_matrix if model else None)
+        result = {
+            "version": model.version if model else None,
+            "seen_in_training": _has_seen(model, cases),
+            **figures,
+        }
+        self.stdout.write(json.dumps(result) if options["json"] else _text(result))
+
+
+def _has_seen(model: LoadedModel | None, cases: Sequence[LabelledCase]) -> bool:
+    """Whether these are the very patients that the version learnt from."""
+    return model is not None and model.metadata.get("training_digest") == training_digest(cases)
+
+
+def _text(result: Mapping[str, Any]) -> str:
+    about = f"Version {result['version']}" if result["version"] else "The rules alone"
+    patients = f"{result['n']:,} patients"
+    if result["seen_in_training"]:
+        patients += ", the patients it learnt from: the figures flatter it (see cross_validate)"
+    return f"{about} on {patients}.\n\n{report(result)}"
 
 
 def _model(version: str | None) -> LoadedModel:
     store = Path(settings.MODEL_STORE)
-    chosen = version or current_version(store)
+    current = pointer(store)
+    chosen = version or (current.version if current else None)
     if chosen is None:
         raise ArtefactError("There is no model yet: train one, or ask for --rules-only")
-    model = load(store / chosen)
+    model = load(store / chosen, public_keys=settings.MODEL_PUBLIC_KEYS)
     check_golden(model)
     return model
