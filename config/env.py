@@ -8,6 +8,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from celery.schedules import crontab
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from ml.signing import SigningKeyError, public_keys, signing_key
+
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
@@ -94,6 +99,15 @@ def env_zone(name: str, default: str) -> ZoneInfo:
         raise SettingError(f"{name} must name an IANA time zone, such as Europe/Paris.") from None
 
 
+def env_cron(name: str, default: str = "") -> crontab | None:
+    """Return a schedule in UTC; None where it is unset and has no default."""
+    line = env_text(name, default)
+    try:
+        return crontab.from_string(line) if line else None
+    except ValueError:
+        raise SettingError(f"{name} must be a cron line, such as 15 5 * * *.") from None
+
+
 def env_secret(name: str, *, at_least: int = 32) -> str:
     """Return a secret from ``NAME`` or from the file that ``NAME_FILE`` points to.
 
@@ -106,6 +120,23 @@ def env_secret(name: str, *, at_least: int = 32) -> str:
     if len(value) < at_least:
         raise SettingError(f"{name} must have at least {at_least} characters.")
     return value
+
+
+def env_signing_key(name: str) -> Ed25519PrivateKey | None:
+    """Return the key that signs model versions, or None in a process that trains no model."""
+    text = env_text(name) or _read_secret_file(name)
+    try:
+        return signing_key(text) if text else None
+    except SigningKeyError as error:
+        raise SettingError(f"{name} cannot be used: {error}.") from None
+
+
+def env_public_keys(name: str) -> list[Ed25519PublicKey]:
+    """Return the keys whose signatures are believed, possibly none."""
+    try:
+        return public_keys(env_text(name) or _read_secret_file(name))
+    except SigningKeyError as error:
+        raise SettingError(f"{name} cannot be used: {error}.") from None
 
 
 def _read_secret_file(name: str) -> str:

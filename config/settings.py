@@ -16,9 +16,12 @@ from cryptography.fernet import Fernet
 from config.env import (
     SettingError,
     env_bool,
+    env_cron,
     env_list,
     env_number,
+    env_public_keys,
     env_secret,
+    env_signing_key,
     env_text,
     env_url,
     env_whole,
@@ -160,16 +163,22 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-try:
-    ACCURACY_CHECK_SCHEDULE = crontab.from_string(env_text("ACCURACY_CHECK_CRON", "15 5 * * *"))
-except ValueError:
-    raise SettingError("ACCURACY_CHECK_CRON must be a cron line, such as 15 5 * * *.") from None
+# Training needs the key that signs and more memory than an answer: a worker of its own does it.
+CELERY_TASK_ROUTES = {"monitoring.tasks.retrain_model": {"queue": "training"}}
+RETRAIN_AFTER_ALERT = env_bool("RETRAIN_AFTER_ALERT", default=False)
+RETRAIN_AFTER_LABELS = env_whole("RETRAIN_AFTER_LABELS", 0, low=0, high=10_000_000)
+_SCHEDULES = {
+    "check_accuracy": env_cron("ACCURACY_CHECK_CRON", "15 5 * * *"),
+    "retrain_model": env_cron("RETRAIN_CRON"),
+    "retrain_when_due": (
+        crontab(minute="45") if RETRAIN_AFTER_ALERT or RETRAIN_AFTER_LABELS else None
+    ),
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
-    "check-accuracy": {
-        "task": "monitoring.tasks.check_accuracy",
-        "schedule": ACCURACY_CHECK_SCHEDULE,
-    },
+    name.replace("_", "-"): {"task": f"monitoring.tasks.{name}", "schedule": schedule}
+    for name, schedule in _SCHEDULES.items()
+    if schedule is not None
 }
 
 # --- API ------------------------------------------------------------------------------------------
@@ -192,6 +201,16 @@ MAX_BODY_BYTES = 64 * 1024
 # Read by ml.service where it decides whether to load the model at start-up.
 env_word("TRIAGE_LOAD", "", ("", "always", "lazy", "never"))
 MODEL_STORE = Path(env_text("MODEL_STORE", str(VAR_DIR / "models")))
+# The trainer alone holds the key that signs; servers hold the public ones.
+MODEL_SIGNING_KEY = env_signing_key("MODEL_SIGNING_KEY")
+MODEL_PUBLIC_KEYS = env_public_keys("MODEL_PUBLIC_KEYS")
+if MODEL_SIGNING_KEY and not MODEL_PUBLIC_KEYS:
+    MODEL_PUBLIC_KEYS = [MODEL_SIGNING_KEY.public_key()]
+if not MODEL_PUBLIC_KEYS and not DEBUG:
+    raise SettingError(
+        "MODEL_PUBLIC_KEYS is not set (give it as MODEL_PUBLIC_KEYS or in a file as "
+        "MODEL_PUBLIC_KEYS_FILE)."
+    )
 PATIENT_ID_KEY = env_secret("PATIENT_ID_KEY").encode()
 ASSIGNMENT_KEY = env_secret("ASSIGNMENT_KEY").encode()
 INTAKE_KEYS = [key.strip() for key in env_secret("INTAKE_KEYS").split(",") if key.strip()]
@@ -215,6 +234,11 @@ ACCURACY_THRESHOLD = env_number("ACCURACY_THRESHOLD", 0.75, low=0, high=1)
 ACCURACY_MIN_LABELS = env_whole("ACCURACY_MIN_LABELS", 30, low=1, high=1_000_000)
 LABEL_MATURITY_DAYS = env_whole("LABEL_MATURITY_DAYS", 1, low=0, high=365)
 SITE_TIME_ZONE = env_zone("SITE_TIME_ZONE", "UTC")
+# What a candidate learns from beside the log, which alone may be too small or too like itself.
+RETRAIN_BASE = env_word("RETRAIN_BASE", "synthetic", ("synthetic", "ktas", "nhamcs", "csv"))
+RETRAIN_BASE_PATH = env_text("RETRAIN_BASE_PATH")
+if RETRAIN_BASE == "csv" and not RETRAIN_BASE_PATH:
+    raise SettingError("RETRAIN_BASE_PATH is not set, and RETRAIN_BASE is csv.")
 TRIAGE_DATA_DIR = Path(env_text("TRIAGE_DATA_DIR", str(BASE_DIR / "data")))
 
 # --- alerts ---------------------------------------------------------------------------------------

@@ -31,7 +31,8 @@ as_in_production() {
     env DJANGO_DEBUG=false SECURE_SSL_REDIRECT=true ALLOWED_HOSTS=triage.example \
         DATABASE_URL=sqlite://:memory: REDIS_URL= LOG_LEVEL=WARNING \
         DJANGO_SECRET_KEY="$(random_key)$(random_key)" PATIENT_ID_KEY="$(random_key)" \
-        ASSIGNMENT_KEY="$(random_key)" INTAKE_KEYS="$(random_key)" "$@"
+        ASSIGNMENT_KEY="$(random_key)" INTAKE_KEYS="$(random_key)" \
+        MODEL_PUBLIC_KEYS="$(random_key)" MODEL_SIGNING_KEY= "$@"
 }
 
 begin 3

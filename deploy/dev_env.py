@@ -1,7 +1,8 @@
 """Write the secrets that a start needs, once: ``var/dev.env`` or a folder of secret files.
 
 ``dev_env.py`` completes ``var/dev.env`` for development: a value that is there is never changed.
-``dev_env.py --files FOLDER`` writes the files that docker-compose.yml hands to its services.
+``dev_env.py --files FOLDER`` writes the files that docker-compose.yml hands to its services; the
+pair of keys for model versions comes from the ``openssl`` command.
 It runs before any package is installed, so it uses the standard library alone.
 """
 
@@ -11,6 +12,7 @@ import argparse
 import base64
 import os
 import secrets
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -32,12 +34,23 @@ def secret_values() -> dict[str, str]:
     }
 
 
+def development_values() -> dict[str, str]:
+    """Return what development needs; the public key of the model follows from the signing key."""
+    return {
+        "DJANGO_DEBUG": "true",
+        "SECURE_SSL_REDIRECT": "false",
+        **secret_values(),
+        # Any 32 bytes are an Ed25519 key.
+        "MODEL_SIGNING_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+    }
+
+
 def dev_env_complete(path: Path) -> None:
     """Add what the file lacks; what stands in it stays as it is."""
     text = path.read_text(encoding="utf-8") if path.exists() else HEADER
     present = {line.split("=", 1)[0].strip() for line in text.splitlines() if "=" in line}
-    wanted = {"DJANGO_DEBUG": "true", "SECURE_SSL_REDIRECT": "false", **secret_values()}
-    missing = [f"{name}={value}\n" for name, value in wanted.items() if name not in present]
+    wanted = development_values().items()
+    missing = [f"{name}={value}\n" for name, value in wanted if name not in present]
     if missing:
         separator = "" if text.endswith("\n") else "\n"
         write_whole(path, text + separator + "".join(missing), mode=0o600)
@@ -61,6 +74,39 @@ def secret_files_complete(folder: Path) -> None:
     for name, text in files.items():
         if name in {"database_url", "postgres_password"} or not (folder / name).exists():
             write_whole(folder / name, text, mode=0o444)
+    model_keys_complete(folder)
+
+
+def model_keys_complete(folder: Path) -> None:
+    """Write the key that signs model versions and the one that verifies them.
+
+    Where only the public one is, the other is kept elsewhere on purpose, and none is made.
+    """
+    signing, public = folder / "model_signing_key", folder / "model_public_keys"
+    if public.exists():
+        return
+    if not signing.exists():
+        write_whole(signing, openssl("genpkey", "-algorithm", "ed25519"), mode=0o444)
+    write_whole(public, openssl("pkey", "-pubout", "-in", str(signing)), mode=0o444)
+
+
+def openssl(*arguments: str) -> str:
+    """Return what openssl prints; where it cannot, the script ends with one sentence."""
+    try:
+        # Whichever openssl the PATH has; the arguments are this script's own.
+        done = subprocess.run(["openssl", *arguments], capture_output=True, check=True)  # noqa: S603, S607
+    except FileNotFoundError:
+        raise SystemExit(
+            "The keys of model versions are made by openssl, which is not installed; install it "
+            "(1.1.1 or newer) and run this again."
+        ) from None
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise SystemExit(
+            f"openssl cannot make the keys of model versions ({''.join(reason)}); it must be 1.1.1 "
+            "or newer, and a model_signing_key that is there must be in PEM."
+        ) from None
+    return done.stdout.decode()
 
 
 def write_whole(path: Path, text: str, *, mode: int) -> None:

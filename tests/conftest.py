@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
@@ -17,12 +18,14 @@ from hypothesis import settings as hypothesis_settings
 from knox.models import AuthToken
 
 from api.demo import EXAMPLE_REQUEST
-from ml.artefacts import TrainedModel, point_to, save
+from ml.artefacts import DOCUMENTS, TrainedModel, point_to, save
 from ml.service import TriagePredictionService
 from ml.simulator import simulate
 from ml.training import train
 
 TRIAGE_URL = "/api/v1/triage/"
+# What a version is documented by is written elsewhere; the store asks only that it is there.
+MODEL_DOCUMENTS = {name: f"{name} of a test\n".encode() for name in DOCUMENTS}
 
 _SLOW_CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 hypothesis_settings.register_profile(
@@ -40,8 +43,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def _database() -> str:
-    from django.conf import settings
-
     if "sqlite" in settings.DATABASES["default"]["ENGINE"]:
         return "sqlite"
     with connection.get_new_connection(connection.get_connection_params()) as raw:
@@ -49,8 +50,6 @@ def _database() -> str:
 
 
 def _redis() -> str:
-    from django.conf import settings
-
     if not settings.REDIS_URL:
         return "none"
     import redis
@@ -152,7 +151,10 @@ def trained() -> TrainedModel:
 def model_store(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model store whose pointer names that model. Not to be changed by tests."""
     store = tmp_path_factory.mktemp("models")
-    point_to(store, save(trained, store))
+    version = save(
+        trained, store, signing_key=settings.MODEL_SIGNING_KEY, documents=MODEL_DOCUMENTS
+    )
+    point_to(store, version, epoch=1)
     return store
 
 

@@ -16,6 +16,8 @@ os.environ.update(
     PATIENT_ID_KEY="test-" + "p" * 40,
     ASSIGNMENT_KEY="test-" + "a" * 40,
     INTAKE_KEYS="dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtMTI=",
+    MODEL_SIGNING_KEY="dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtMTI=",
+    MODEL_PUBLIC_KEYS="",
     MODEL_STORE=tempfile.mkdtemp(prefix="triage-models-"),
     TRIAGE_LOAD="never",
     ALERT_EMAILS="on-call@hospital.example",

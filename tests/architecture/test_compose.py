@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OWN_SERVICES = ("setup", "web", "worker", "beat")
+OWN_SERVICES = ("setup", "web", "worker", "trainer", "beat")
 # Read by the images and by PostgreSQL's client library rather than by our settings.
 FOREIGN_VARIABLES = {"POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD_FILE"}
 SECRETS = {
@@ -28,8 +28,10 @@ SECRETS = {
     "DATABASE_URL",
     "DJANGO_SECRET_KEY",
     "INTAKE_KEYS",
+    "MODEL_PUBLIC_KEYS",
     "PATIENT_ID_KEY",
 }
+TRAINERS = {"setup", "trainer"}
 
 
 def test_it_keeps_to_the_compose_schema() -> None:
@@ -41,7 +43,8 @@ def test_it_keeps_to_the_compose_schema() -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_variable_is_read_by_somebody(service: str) -> None:
     named = set(SERVICES[service].get("environment", {}))
-    known = variables_documented() | {f"{name}_FILE" for name in SECRETS} | FOREIGN_VARIABLES
+    files = {f"{name}_FILE" for name in {*SECRETS, "MODEL_SIGNING_KEY"}}
+    known = variables_documented() | files | FOREIGN_VARIABLES
 
     assert named - known == set()
 
@@ -53,6 +56,24 @@ def test_every_secret_comes_from_a_file_that_is_mounted(service: str) -> None:
 
     assert not SECRETS & set(environment)
     assert {environment[f"{name}_FILE"] for name in SECRETS} <= mounted
+
+
+def test_only_a_trainer_holds_the_key_that_signs_model_versions() -> None:
+    given = {name for name, s in SERVICES.items() if "model_signing_key" in s.get("secrets", [])}
+    told = {
+        name for name, s in SERVICES.items() if "MODEL_SIGNING_KEY" in str(s.get("environment"))
+    }
+
+    assert given == told == TRAINERS
+    assert SERVICES["setup"]["environment"]["MODEL_SIGNING_KEY_FILE"] == (
+        "/run/secrets/model_signing_key"
+    )
+
+
+def test_only_a_trainer_writes_to_the_model_store() -> None:
+    writers = {name for name, s in SERVICES.items() if "models:/models" in s.get("volumes", [])}
+
+    assert writers == TRAINERS
 
 
 def test_every_secret_is_a_file_that_the_generator_writes(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from config.env import (
 
 FERNET_KEY = "dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtMTI="
 OTHER_FERNET_KEY = "dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtMzQ="
+PUBLIC_KEY = "dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtMTI="
 
 
 @pytest.mark.parametrize(
@@ -102,11 +103,13 @@ def start(tmp_path: Path, **changes: str) -> subprocess.CompletedProcess[str]:
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(Path.cwd()),
         "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DJANGO_DEBUG": "false",
         "DATABASE_URL": f"sqlite:///{tmp_path / 'db'}",
         "DJANGO_SECRET_KEY": "s" * 50,
         "PATIENT_ID_KEY": "p" * 40,
         "ASSIGNMENT_KEY": "a" * 40,
         "INTAKE_KEYS": FERNET_KEY,
+        "MODEL_PUBLIC_KEYS": PUBLIC_KEY,
     }
     return subprocess.run(
         [sys.executable, "-c", "import django; django.setup(); print('started')"],
@@ -120,6 +123,18 @@ def start(tmp_path: Path, **changes: str) -> subprocess.CompletedProcess[str]:
 
 def test_with_a_whole_environment_it_starts(tmp_path: Path) -> None:
     assert start(tmp_path).stdout == "started\n"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"MODEL_SIGNING_KEY": PUBLIC_KEY},
+        {"MODEL_SIGNING_KEY": "", "DJANGO_DEBUG": "true"},
+    ],
+    ids=["a trainer believes itself", "development without a model"],
+)
+def test_it_starts_without_a_public_key_when(changes: dict[str, str], tmp_path: Path) -> None:
+    assert start(tmp_path, MODEL_PUBLIC_KEYS="", **changes).stdout == "started\n"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +152,10 @@ def test_with_a_whole_environment_it_starts(tmp_path: Path) -> None:
         ({"SITE_TIME_ZONE": "Nowhere"}, "SITE_TIME_ZONE"),
         ({"ACCURACY_THRESHOLD": "75"}, "ACCURACY_THRESHOLD"),
         ({"ACCURACY_CHECK_CRON": "daily"}, "ACCURACY_CHECK_CRON"),
+        ({"RETRAIN_CRON": "monthly"}, "RETRAIN_CRON"),
+        ({"RETRAIN_AFTER_LABELS": "many"}, "RETRAIN_AFTER_LABELS"),
+        ({"RETRAIN_BASE": "log"}, "RETRAIN_BASE"),
+        ({"RETRAIN_BASE": "csv"}, "RETRAIN_BASE_PATH"),
         ({"LABEL_MATURITY_DAYS": "-1"}, "LABEL_MATURITY_DAYS"),
         ({"CONFIDENCE_THRESHOLD": "high"}, "CONFIDENCE_THRESHOLD"),
         ({"EMAIL_URL": "pigeon://x"}, "EMAIL_URL"),
@@ -144,6 +163,9 @@ def test_with_a_whole_environment_it_starts(tmp_path: Path) -> None:
         ({"DATABASE_URL": "postgres://u:p@h:port/x"}, "DATABASE_URL"),
         ({"TRIAGE_LOAD": "Alwayz"}, "TRIAGE_LOAD"),
         ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL"),
+        ({"MODEL_PUBLIC_KEYS": "", "MODEL_SIGNING_KEY": ""}, "MODEL_PUBLIC_KEYS is not set"),
+        ({"MODEL_PUBLIC_KEYS": f"{PUBLIC_KEY},pa55word"}, "MODEL_PUBLIC_KEYS cannot be used"),
+        ({"MODEL_SIGNING_KEY": "pa55word"}, "MODEL_SIGNING_KEY cannot be used"),
     ],
 )
 def test_nonsense_stops_the_start_with_one_plain_sentence(

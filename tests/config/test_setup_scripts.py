@@ -12,8 +12,16 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from ml.signing import public_keys, signing_key
+
 ROOT = Path(__file__).resolve().parents[2]
-SECRETS = {"DJANGO_SECRET_KEY", "PATIENT_ID_KEY", "ASSIGNMENT_KEY", "INTAKE_KEYS"}
+SECRETS = {
+    "DJANGO_SECRET_KEY",
+    "PATIENT_ID_KEY",
+    "ASSIGNMENT_KEY",
+    "INTAKE_KEYS",
+    "MODEL_SIGNING_KEY",
+}
 
 
 def run_dev_env(*arguments: str, root: Path = ROOT) -> None:
@@ -57,6 +65,7 @@ class TestDevelopmentSecrets:
         assert len({values[name] for name in SECRETS}) == len(SECRETS)
         assert all(len(values[name]) >= 32 for name in SECRETS)
         Fernet(values["INTAKE_KEYS"])
+        signing_key(values["MODEL_SIGNING_KEY"])
 
     def test_only_its_owner_can_read_it(self, clone: Path) -> None:
         run_dev_env(root=clone)
@@ -103,6 +112,52 @@ class TestSecretFiles:
         run_dev_env("--files", str(tmp_path / "secrets"))
 
         assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+
+    def test_one_key_signs_and_the_other_verifies(self, tmp_path: Path) -> None:
+        run_dev_env("--files", str(tmp_path))
+
+        private = signing_key((tmp_path / "model_signing_key").read_text())
+        (public,) = public_keys((tmp_path / "model_public_keys").read_text())
+        public.verify(private.sign(b"manifest"), b"manifest")
+
+    def test_a_signing_key_that_is_kept_elsewhere_is_not_made_here(self, tmp_path: Path) -> None:
+        run_dev_env("--files", str(tmp_path))
+        (tmp_path / "model_signing_key").unlink()
+
+        run_dev_env("--files", str(tmp_path))
+
+        assert not (tmp_path / "model_signing_key").exists()
+
+    def test_a_public_key_that_was_lost_is_made_of_the_other_again(self, tmp_path: Path) -> None:
+        run_dev_env("--files", str(tmp_path))
+        before = (tmp_path / "model_public_keys").read_bytes()
+        (tmp_path / "model_public_keys").unlink()
+
+        run_dev_env("--files", str(tmp_path))
+
+        assert (tmp_path / "model_public_keys").read_bytes() == before
+
+    def test_without_openssl_it_says_so_in_one_sentence(self, tmp_path: Path) -> None:
+        command = [sys.executable, ROOT / "deploy" / "dev_env.py", "--files", tmp_path / "secrets"]
+
+        result = subprocess.run(
+            command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+        )
+
+        assert result.returncode == 1
+        assert result.stderr.startswith("The keys of model versions are made by openssl, which")
+        assert result.stderr.count("\n") == 1
+
+    def test_a_key_that_openssl_cannot_read_is_said_in_one_sentence(self, tmp_path: Path) -> None:
+        (tmp_path / "model_signing_key").write_text("not a key")
+        command = [sys.executable, ROOT / "deploy" / "dev_env.py", "--files", tmp_path]
+
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+
+        assert result.returncode == 1
+        assert result.stderr.startswith("openssl cannot make the keys of model versions (")
+        assert result.stderr.count("\n") == 1
+        assert "not a key" not in result.stderr
 
 
 class TestRun:

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
-from ml.artefacts import MANIFEST, LoadedModel, current_version, load
+from ml.artefacts import MANIFEST, SIGNATURE, LoadedModel, load, pointer
 
 
 @pytest.fixture(scope="session")
 def model(model_store: Path) -> LoadedModel:
     """The version of the store, loaded."""
-    version = current_version(model_store)
-    assert version is not None
-    return load(model_store / version)
+    current = pointer(model_store)
+    assert current is not None
+    return load(model_store / current.version, public_keys=settings.MODEL_PUBLIC_KEYS)
 
 
 @pytest.fixture
@@ -31,22 +32,24 @@ def own_store(model_store: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def own_version(own_store: Path) -> Path:
     """The directory of the version in the copy."""
-    version = current_version(own_store)
-    assert version is not None
-    for file in (own_store / version).iterdir():
+    current = pointer(own_store)
+    assert current is not None
+    for file in (own_store / current.version).iterdir():
         file.chmod(0o644)
-    return own_store / version
+    return own_store / current.version
 
 
 @pytest.fixture
 def reseal() -> Callable[[Path, str, bytes], None]:
-    """Return a function that writes a file and makes the manifest agree with it."""
+    """Return a function that writes a file, makes the manifest agree with it, and signs that."""
 
     def write(directory: Path, name: str, data: bytes) -> None:
         (directory / name).write_bytes(data)
         manifest = json.loads((directory / MANIFEST).read_bytes())
         manifest["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-        (directory / MANIFEST).write_text(json.dumps(manifest))
+        content = json.dumps(manifest).encode()
+        (directory / MANIFEST).write_bytes(content)
+        (directory / SIGNATURE).write_bytes(settings.MODEL_SIGNING_KEY.sign(content))
 
     return write
 
