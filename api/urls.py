@@ -3,8 +3,11 @@
 from django.urls import path, re_path
 from knox.views import LogoutAllView, LogoutView
 
-from api import views
+from api import model_views, views
 from api.errors import not_found
+
+# What a model version can be called; no other text reaches the database.
+VERSION = r"(?P<version>[A-Za-z0-9][A-Za-z0-9._-]{0,63})"
 
 urlpatterns = [
     path("livez", views.livez),
@@ -15,6 +18,14 @@ urlpatterns = [
         "api/v1/predictions/<uuid:prediction_id>/ground-truth/",
         views.GroundTruthView.as_view(),
         name="ground-truth",
+    ),
+    path("api/v1/models/", model_views.ModelsView.as_view(), name="models"),
+    path("api/v1/models/rollback/", model_views.RollbackView.as_view(), name="model-rollback"),
+    re_path(rf"^api/v1/models/{VERSION}/$", model_views.ModelView.as_view(), name="model"),
+    re_path(
+        rf"^api/v1/models/{VERSION}/promote/$",
+        model_views.PromoteView.as_view(),
+        name="model-promote",
     ),
     path("api/v1/auth/login/", views.LoginView.as_view(), name="login"),
     path("api/v1/auth/logout/", LogoutView.as_view(), name="logout"),

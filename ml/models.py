@@ -1,13 +1,110 @@
-"""The trial: which share of patients the model decides for, and since when."""
+"""The model versions, which of them serves and since when, and the trial around it."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.lookups import IsNull
+from django.utils import timezone
 
 from ml.routing import BUCKETS, PhaseTerms
 from triage_rules.level import Decider
+
+
+class AppendOnlyError(TypeError):
+    """Somebody tried to change history."""
+
+
+class AppendOnlyQuerySet(models.QuerySet[Any]):
+    """A query set that can add rows and fill in what the model allows, nothing else."""
+
+    def update(self, **values: Any) -> int:
+        """Update the fields that the model names in ``may_change``."""
+        frozen = values.keys() - self.model.may_change
+        if frozen:
+            raise AppendOnlyError(f"{self.model.__name__} keeps {', '.join(sorted(frozen))} as is")
+        return super().update(**values)
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """Add rows; turning a conflict into an update is refused."""
+        if kwargs.get("update_conflicts"):
+            raise AppendOnlyError(f"{self.model.__name__} rows are not updated")
+        return super().bulk_create(objs, *args, **kwargs)
+
+    def delete(self) -> NoReturn:
+        """Refuse: history stays."""
+        raise AppendOnlyError(f"{self.model.__name__} rows are not deleted")
+
+
+class AppendOnlyModel(models.Model):
+    """A row that is written once."""
+
+    may_change: frozenset[str] = frozenset()
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+        # Django's own plain manager would let related objects rewrite history.
+        base_manager_name = "objects"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert; a second save is refused."""
+        if not self._state.adding:
+            raise AppendOnlyError(f"{type(self).__name__} is written once")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: history stays."""
+        raise AppendOnlyError(f"{type(self).__name__} rows are not deleted")
+
+
+class ModelVersion(AppendOnlyModel):
+    """One version of the model store, as it was when it was registered.
+
+    ``metrics`` holds a few figures of each decider on the rows the version did not learn from;
+    ``evidence`` how it and the version serving at the time answered the same labelled rows. Only
+    the evidence may be taken anew.
+    """
+
+    may_change = frozenset({"evidence"})
+
+    version = models.CharField(max_length=64, unique=True)
+    digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField(help_text="When it was trained.")
+    registered_at = models.DateTimeField(default=timezone.now, editable=False)
+    registered_by = models.CharField(max_length=150)
+    dataset = models.CharField(max_length=64)
+    synthetic = models.BooleanField(help_text="Trained on simulated patients.")
+    scikit_learn = models.CharField("scikit-learn", max_length=32)
+    metrics = models.JSONField(default=dict)
+    evidence = models.JSONField(null=True)
+
+    class Meta(AppendOnlyModel.Meta):
+        verbose_name = "model version"
+        ordering = ("-created_at", "-id")
+
+    def __str__(self) -> str:
+        return self.version
+
+
+class HeldOutAnswers(AppendOnlyModel):
+    """What models that had not learnt from a version's training rows said of each of them.
+
+    ``packed`` is written and read by ``ml.held_out``. A table of its own, because it is large and
+    only a comparison reads it.
+    """
+
+    model_version = models.OneToOneField(
+        ModelVersion, on_delete=models.PROTECT, primary_key=True, related_name="held_out_answers"
+    )
+    packed = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"held-out answers of {self.model_version_id}"
 
 
 class Experiment(models.Model):
@@ -37,6 +134,14 @@ class Phase(models.Model):
     )
     started_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    model_version = models.ForeignKey(
+        ModelVersion,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="phases",
+        help_text="The version that serves in this phase; none where none was deployed.",
+    )
 
     class Meta:
         constraints = [
@@ -64,3 +169,68 @@ class Phase(models.Model):
             default_decider=Decider(self.default_decider),
             kill_switch=self.experiment.kill_switch,
         )
+
+
+class Deployment(models.Model):
+    """Which version serves. One row per slot, and one slot; every change raises the epoch."""
+
+    class Slot(models.TextChoices):
+        """What a version can be deployed as."""
+
+        CHAMPION = "champion"
+
+    slot = models.CharField(max_length=16, choices=Slot.choices, unique=True)
+    current = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    epoch = models.PositiveBigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(slot="champion"), name="deployment_slot_is_known"),
+            models.CheckConstraint(condition=Q(epoch__gte=1), name="deployment_epoch_from_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.slot}: {self.current} (epoch {self.epoch})"
+
+
+class DeploymentEvent(AppendOnlyModel):
+    """One change of what serves: from what, to what, who, why, and what the gate said."""
+
+    class Kind(models.TextChoices):
+        """How the version came to serve."""
+
+        FIRST = "first"
+        PROMOTE = "promote"
+        ROLLBACK = "rollback"
+
+    epoch = models.PositiveBigIntegerField(unique=True)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    from_version = models.ForeignKey(
+        ModelVersion, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    to_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="+")
+    actor = models.CharField(max_length=150)
+    reason = models.CharField(max_length=500)
+    overridden = models.BooleanField(
+        default=False, help_text="The gate refused, and a person decided otherwise."
+    )
+    gate_report = models.JSONField(null=True)
+    phase_opened = models.ForeignKey(Phase, on_delete=models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta(AppendOnlyModel.Meta):
+        verbose_name = "deployment event"
+        ordering = ("-epoch",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="first", from_version=None)
+                | Q(from_version__isnull=False) & ~Q(kind="first"),
+                name="event_only_the_first_comes_from_nothing",
+            ),
+            models.CheckConstraint(
+                condition=~Q(actor="") & ~Q(reason=""), name="event_says_who_and_why"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}: {self.kind} {self.to_version}"
