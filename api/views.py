@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -49,6 +50,7 @@ class TriageView(JSONView):
         answer = triage_decide(
             case=case_from_request(serializer.validated_data),
             caller=_caller(request, serializer.validated_data),
+            body=serializer.validated_data,
             explain=request.query_params.get("explain") == "true",
         )
         return Response(decision_body(answer.decision, answer.assignment, answer.prediction_id))
@@ -122,13 +124,4 @@ def livez(request: HttpRequest) -> JsonResponse:
 
 def readyz(request: HttpRequest) -> JsonResponse:
     """Say how the process would answer a patient: with its model, or by rules alone."""
-    service = TriagePredictionService.instance()
-    model = service.snapshot
-    return JsonResponse(
-        {
-            "status": "ready",
-            "mode": service.mode,
-            "model_version": None if model is None else model.version,
-            "model_error": service.load_error,
-        }
-    )
+    return JsonResponse({"status": "ready", **asdict(TriagePredictionService.instance().status)})

@@ -18,15 +18,31 @@ accesslog = None
 control_socket_disable = True
 
 
+# How long a new worker waits for the database's word on the model before it serves what it has.
+FIRST_LOOK_S = 5.0
+
+
+def post_fork(_arbiter: object, _worker: object) -> None:
+    """Leave the master's database connections alone; only a preloaded app can have opened any."""
+    from django.apps import apps
+    from django.db import connections
+
+    if apps.ready:
+        connections.close_all()
+
+
 def post_worker_init(_worker: object) -> None:
     """Make the first patient's answer as quick as the next: check the model, read the rules.
 
-    This is the first moment after the fork; predicting any earlier would hang the worker.
+    This is the first moment after the fork; a prediction or a thread any earlier would be lost
+    to the worker, or hang it.
     """
     from ml.service import TriagePredictionService
     from triage_rules import evaluate
     from triage_rules.case import TriageCase
 
+    service = TriagePredictionService.instance()
+    service.start(patience_s=FIRST_LOOK_S)
     case = TriageCase(chief_complaint="cough", age_years=40)
     evaluate(case)
-    TriagePredictionService.instance().predict(case)
+    service.predict(case)

@@ -24,11 +24,12 @@ class MlConfig(AppConfig):
         """
         from django.conf import settings
 
-        from ml.service import TriagePredictionService, is_serving_process
+        from ml.processes import process_role
+        from ml.service import TriagePredictionService
 
         post_migrate.connect(_open_default_experiment, sender=self)
         service = TriagePredictionService.instance()
-        if is_serving_process(sys.argv, os.environ):
+        if process_role(sys.argv, os.environ).loads_at_start:
             service.boot(settings.MODEL_STORE)
 
 

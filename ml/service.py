@@ -1,32 +1,69 @@
-"""The model of this process: loaded once, checked once, swapped by one assignment."""
+"""The model of this process: loaded aside, checked, swapped by one assignment.
+
+How a process gets its model, and what happens when it cannot, is told in docs/serving.md.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import structlog
 
-from ml.artefacts import ArtefactError, LoadedModel, check_golden, current_version, load
+from ml.artefacts import ArtefactError, LoadedModel, check_golden
+from ml.loading import fingerprint, load_tried
 from ml.predictor import predict
+from ml.processes import LOAD_VARIABLE, process_role
+from ml.targets import (
+    Refusal,
+    Snapshot,
+    Target,
+    deployed_target,
+    newest,
+    pointed_target,
+    pointer_repair,
+)
 from triage_rules.case import TriageCase
 from triage_rules.level import Opinion
 
 log = structlog.get_logger(__name__)
 
-LOAD_VARIABLE = "TRIAGE_LOAD"
-_SERVERS = ("gunicorn", "uvicorn", "daphne", "hypercorn")
+POLL_S = 1.0
+# A starting worker must be done before gunicorn takes it for hung.
+TRIAL_AT_START_S = 20.0
+TRIAL_S = 60.0
+NO_POINTER = "The model store names no current version."
 
 
 class Mode(StrEnum):
     """What this process can do."""
 
     FULL = "full"
+    DEGRADED = "degraded"
     RULES_ONLY = "rules_only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingStatus:
+    """How this process would answer a patient now.
+
+    ``mode`` is ``rules_only`` without a model, ``degraded`` with another version than the one
+    deployed, else ``full``. ``model_error`` is one sentence on what went wrong, or None.
+    """
+
+    mode: Mode
+    model_version: str | None
+    model_digest: str | None
+    epoch: int | None
+    model_error: str | None
 
 
 class TriagePredictionService:
@@ -35,7 +72,8 @@ class TriagePredictionService:
     Readers take ``snapshot`` once and keep it for the whole request; a writer loads and checks
     aside and then assigns, so nobody sees half a model. The golden rows are predicted at first
     use and again after a fork: a prediction in a parent would leave its children waiting for
-    threads that a fork does not copy.
+    threads that a fork does not copy. From the first use on, a thread of the process follows the
+    deployments, where the process is one that serves.
     """
 
     _instance: ClassVar[TriagePredictionService | None] = None
@@ -43,10 +81,18 @@ class TriagePredictionService:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._snapshot: LoadedModel | None = None
-        self._is_booted = False
-        self._is_checked = False
+        self._store: Path | None = None
+        self._snapshot: Snapshot | None = None
+        self._deployed: Target | None = None
+        self._refusal: Refusal | None = None
         self._load_error: str | None = None
+        self._database_error: str | None = None
+        # Whether readers may take what they find, and whether this process may predict: it will
+        # not fork any more.
+        self._is_ready = False
+        self._may_predict = False
+        self._watcher: threading.Thread | None = None
+        self._has_looked = threading.Event()
 
     @classmethod
     def instance(cls) -> TriagePredictionService:
@@ -58,120 +104,275 @@ class TriagePredictionService:
             return cls._instance
 
     @property
-    def snapshot(self) -> LoadedModel | None:
+    def snapshot(self) -> Snapshot | None:
         """The model that serves, loaded and checked; None when the rules answer alone."""
-        if not self._is_checked:
+        if not self._is_ready:
             self._prepare()
         return self._snapshot
 
     @property
+    def status(self) -> ServingStatus:
+        """How this process would answer a patient now; neither file nor database is asked."""
+        snapshot = self.snapshot
+        model = None if snapshot is None else snapshot.model
+        return ServingStatus(
+            mode=_mode(snapshot, self._deployed),
+            model_version=None if model is None else model.version,
+            model_digest=None if model is None else model.digest,
+            epoch=None if snapshot is None else snapshot.epoch,
+            model_error=self._load_error,
+        )
+
+    @property
     def mode(self) -> Mode:
-        """Whether the model answers too, or the rules alone."""
-        return Mode.RULES_ONLY if self.snapshot is None else Mode.FULL
+        """Whether the deployed model answers too, an older one does, or the rules alone."""
+        return self.status.mode
 
     @property
     def load_error(self) -> str | None:
-        """One sentence on why there is no model; None when there is one."""
+        """One sentence on what went wrong; None when nothing did."""
         return self._load_error
-
-    def boot(self, store: Path) -> None:
-        """Load the current version of ``store`` from local disk. Never raises.
-
-        A failure keeps the last good model, and without one the rules answer alone.
-        """
-        with self._lock:
-            self._boot(store)
-
-    def unload(self) -> None:
-        """Forget the model, as in a process that has just started."""
-        with self._lock:
-            self._snapshot, self._load_error = None, None
-            self._is_booted = self._is_checked = False
 
     def predict(self, case: TriageCase, *, explain: bool = False) -> Opinion:
         """Return the opinion of the model that serves. Never raises."""
-        return predict(case, model=self.snapshot, threshold=_threshold(), explain=explain)
+        snapshot = self.snapshot
+        model = None if snapshot is None else snapshot.model
+        return predict(case, model=model, threshold=_threshold(), explain=explain)
+
+    def boot(self, store: Path) -> None:
+        """Load the version that the pointer of ``store`` names, from local disk. Never raises.
+
+        No query, no thread and no prediction: the process may still fork. A failure keeps the
+        last good model, and without one the rules answer alone.
+        """
+        with self._lock:
+            self._store = store
+            self._attempt(self._look_at_pointer)
+
+    def start(self, *, patience_s: float) -> None:
+        """Check the model, and let the watcher ask the database once, before the first patient.
+
+        To be called after the last fork. What takes longer than ``patience_s`` goes on while the
+        process answers with what it has.
+        """
+        self._prepare()
+        if self._watcher is not None:
+            self._has_looked.wait(patience_s)
+
+    def refresh(self) -> None:
+        """Take over what is deployed now, if it is newer and good. Never raises."""
+        with self._lock:
+            self._attempt(self._look_at_both)
+        self._has_looked.set()
+
+    # --- first use and fork ----------------------------------------------------------------------
 
     def _prepare(self) -> None:
         with self._lock:
-            if self._is_checked:
+            if self._is_ready:
                 return
-            if not self._is_booted:
-                self._boot_late()
-            self._check()
-
-    def _boot_late(self) -> None:
-        if os.environ.get(LOAD_VARIABLE) == "never":
-            self._load_error = f"{LOAD_VARIABLE} is never, so no model is loaded."
-        else:
-            self._boot(_store())
-
-    def _boot(self, store: Path) -> None:
-        self._is_booted = True
-        try:
-            self._replace(_load_current(store))
-        except ArtefactError as error:
-            self._fail(str(error))
-        except Exception as error:  # noqa: BLE001 - whatever breaks, the rules must still answer
-            self._fail(f"The model could not be loaded ({type(error).__name__}).")
-
-    def _replace(self, model: LoadedModel) -> None:
-        # A process that has predicted checks the newcomer first, because readers take what they
-        # find; one that has not leaves it to its first use, because it may still fork.
-        if self._is_checked:
-            _check_in_one_thread(model)
-        self._snapshot, self._load_error = model, None
-        log.info("model_loaded", version=model.version, digest=model.digest)
+            role = process_role(sys.argv, os.environ)
+            self._may_predict = True
+            self._attempt(self._check)
+            # At first use, or to catch up with what was deployed since the parent loaded.
+            if self._store is not None or role.loads_at_first_use:
+                self._attempt(self._look_at_pointer)
+            else:
+                self._note(f"{LOAD_VARIABLE} is never, so no model is loaded.")
+            self._is_ready = True
+            if role.follows_deployments:
+                self._start_watcher()
 
     def _check(self) -> None:
         """Withdraw a model that does not reproduce its golden rows in this process."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            return
         try:
-            if self._snapshot is not None:
-                _check_in_one_thread(self._snapshot)
-        except ArtefactError as error:
-            self._withdraw(str(error))
+            _check_in_one_thread(snapshot.model)
         except Exception as error:  # noqa: BLE001 - whatever breaks, the rules must still answer
-            self._withdraw(f"The model could not be tried ({type(error).__name__}).")
-        self._is_checked = True
+            self._snapshot = None
+            model = snapshot.model
+            self._refuse(Target(model.version, snapshot.epoch, model.digest), error)
 
-    def _withdraw(self, reason: str) -> None:
-        self._snapshot = None
-        self._fail(reason)
+    def _start_watcher(self) -> None:
+        # A daemon, so that it never holds up the end of its process.
+        self._watcher = threading.Thread(target=self._watch, name="model-watcher", daemon=True)
+        self._watcher.start()
 
-    def _fail(self, reason: str) -> None:
-        self._load_error = reason
-        log.error("model_not_loaded", reason=reason)
+    def _watch(self) -> None:
+        from django.db import close_old_connections
+
+        while True:
+            self.refresh()
+            # As after a request: a connection that broke, or is old, is not used again.
+            with suppress(Exception):
+                close_old_connections()
+            time.sleep(POLL_S)
 
     def _after_fork(self) -> None:
-        # Another thread of the parent may have held the lock at the moment of the fork.
-        self._lock = threading.Lock()
-        self._is_checked = False
+        # Another thread of the parent may have held a lock at the moment of the fork, and the
+        # parent's watcher was not copied.
+        type(self)._instance_lock = threading.Lock()
+        self._lock, self._has_looked = threading.Lock(), threading.Event()
+        self._watcher, self._is_ready, self._may_predict = None, False, False
+
+    # --- following the deployment ----------------------------------------------------------------
+
+    def _attempt(self, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except ArtefactError as error:
+            self._note(str(error))
+        except Exception as error:  # noqa: BLE001 - whatever breaks, the rules must still answer
+            self._note(f"The deployment could not be followed ({type(error).__name__}).")
+        else:
+            self._note(None)
+
+    def _note(self, problem: str | None) -> None:
+        """Keep what is wrong now, and log it when it begins; a refusal has logged itself."""
+        is_new = problem is not None and problem != self._load_error
+        if is_new and (self._refusal is None or problem != self._refusal.reason):
+            log.error("model_not_loaded", reason=problem, pid=os.getpid())
+        self._load_error = problem
+
+    def _look_at_pointer(self) -> None:
+        pointed = pointed_target(self._folder)
+        if pointed is None:
+            raise ArtefactError(NO_POINTER)
+        # What the database told a parent before the fork still holds.
+        target = newest(self._deployed, pointed) or pointed
+        self._deployed = target
+        self._follow(target)
+
+    def _look_at_both(self) -> None:
+        # In this order: what the pointer says was in the database before.
+        pointed, problem = self._pointed()
+        deployed = self._ask_database()
+        target = newest(deployed, pointed)
+        if target is None:
+            raise ArtefactError(problem or NO_POINTER)
+        self._deployed = deployed or pointed
+        self._follow(target)
+        if deployed is not None:
+            self._settle(deployed, pointed)
+
+    def _pointed(self) -> tuple[Target | None, str | None]:
+        try:
+            return pointed_target(self._folder), None
+        except ArtefactError as error:
+            return None, str(error)
+
+    def _ask_database(self) -> Target | None:
+        """Return what the database deploys; None where it knows nothing or does not answer."""
+        try:
+            found = deployed_target()
+        except Exception as error:  # noqa: BLE001 - the pointer file and the last good model remain
+            self._note_database(type(error).__name__)
+            return None
+        self._note_database(None)
+        return found
+
+    def _note_database(self, error: str | None) -> None:
+        """Log the beginning and the end of an outage, not every second of it."""
+        if error is not None and self._database_error is None:
+            log.warning("deployment_unreadable", error=error, pid=os.getpid())
+        if error is None and self._database_error is not None:
+            log.info("deployment_readable", pid=os.getpid())
+        self._database_error = error
+
+    def _follow(self, target: Target) -> None:
+        """Serve ``target`` unless it is not newer, or may not serve."""
+        snapshot = self._snapshot
+        if snapshot is not None and target.epoch <= snapshot.epoch:
+            return
+        if snapshot is not None and target.is_served_by(snapshot):
+            self._swap(Snapshot(snapshot.model, target.epoch))
+        else:
+            self._load(target)
+
+    def _load(self, target: Target) -> None:
+        files = fingerprint(self._folder / target.version)
+        if self._refusal is not None and self._refusal.covers(target, files=files):
+            raise ArtefactError(self._refusal.reason)
+        try:
+            model = self._loaded(target)
+        except Exception as error:  # noqa: BLE001 - whatever breaks, the last good model remains
+            self._refuse(target, error)
+        else:
+            self._swap(Snapshot(model, target.epoch))
+
+    def _loaded(self, target: Target) -> LoadedModel:
+        from django.conf import settings
+
+        model = load_tried(
+            self._folder / target.version,
+            digest=target.digest,
+            public_keys=settings.MODEL_PUBLIC_KEYS,
+            timeout_s=TRIAL_S if self._is_ready else TRIAL_AT_START_S,
+        )
+        # Readers take what they find. A process that may still fork leaves it to its first use.
+        if self._may_predict:
+            _check_in_one_thread(model)
+        return model
+
+    def _swap(self, snapshot: Snapshot) -> None:
+        self._snapshot, self._refusal = snapshot, None
+        log.info(
+            "model_serving",
+            version=snapshot.model.version,
+            digest=snapshot.model.digest,
+            epoch=snapshot.epoch,
+            pid=os.getpid(),
+        )
+
+    def _refuse(self, target: Target, error: Exception) -> NoReturn:
+        """Remember a version that may not serve, so that it is not tried every second."""
+        reason = _sentence(error)
+        files = fingerprint(self._folder / target.version)
+        self._refusal = Refusal(target=target, reason=reason, files=files, at_s=time.monotonic())
+        log.error(
+            "model_refused",
+            version=target.version,
+            digest=target.digest,
+            epoch=target.epoch,
+            reason=reason,
+            pid=os.getpid(),
+        )
+        raise ArtefactError(reason) from error
+
+    def _settle(self, deployed: Target, pointed: Target | None) -> None:
+        """Make the pointer agree with the database, or say that the database is behind."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            return
+        if snapshot.epoch > deployed.epoch:
+            raise ArtefactError(
+                f"The database deploys epoch {deployed.epoch}, but epoch {snapshot.epoch} already "
+                "serves; promote a version to settle it."
+            )
+        is_behind = pointed is None or pointed.epoch < deployed.epoch
+        if is_behind and snapshot.epoch == deployed.epoch:
+            pointer_repair(self._folder)
+
+    @property
+    def _folder(self) -> Path:
+        return self._store or _store()
 
 
-def is_serving_process(argv: Sequence[str], environ: Mapping[str, str]) -> bool:
-    """Whether this process answers requests and should load the model as it starts.
-
-    In this order: ``TRIAGE_LOAD`` (``always``, ``lazy`` or ``never``); a web server; ``runserver``
-    in the child that its reloader starts, or without a reloader. Every other command loads at
-    first use.
-    """
-    wish = environ.get(LOAD_VARIABLE, "")
-    if wish:
-        return wish == "always"
-    program = Path(argv[0] if argv else "")
-    # "python -m gunicorn" runs gunicorn/__main__.py.
-    if program.name in _SERVERS or program.parent.name in _SERVERS:
-        return True
-    if "runserver" in argv[1:2]:
-        return environ.get("RUN_MAIN") == "true" or "--noreload" in argv
-    return False
+def _mode(snapshot: Snapshot | None, deployed: Target | None) -> Mode:
+    if snapshot is None:
+        return Mode.RULES_ONLY
+    if deployed is not None and not deployed.is_served_by(snapshot):
+        return Mode.DEGRADED
+    return Mode.FULL
 
 
-def _load_current(store: Path) -> LoadedModel:
-    version = current_version(store)
-    if version is None:
-        raise ArtefactError("The model store names no current version.")
-    return load(store / version)
+def _sentence(error: Exception) -> str:
+    """Return what went wrong: in our own words, or the kind of the error alone."""
+    if isinstance(error, ArtefactError):
+        return str(error)
+    return f"The model could not be loaded ({type(error).__name__})."
 
 
 def _check_in_one_thread(model: LoadedModel) -> None:

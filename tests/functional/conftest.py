@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -64,6 +65,8 @@ class Deployment:
             "PATIENT_ID_KEY": "functional-" + "p" * 40,
             "ASSIGNMENT_KEY": "functional-" + "a" * 40,
             "INTAKE_KEYS": settings.INTAKE_KEYS[0],
+            "MODEL_SIGNING_KEY": os.environ["MODEL_SIGNING_KEY"],
+            "MODEL_PUBLIC_KEYS": "",
             "MODEL_STORE": str(model_store),
             "ALERT_EMAILS": "on-call@hospital.example",
         }
@@ -109,14 +112,26 @@ class Deployment:
                 running.wait()
 
     @contextmanager
-    def server(self, **environment: str) -> Iterator[Server]:
+    def server(self, *arguments: str, **environment: str) -> Iterator[Server]:
         """Run gunicorn and yield it once it is ready."""
         port = free_port()
-        command = ("gunicorn", "-c", "config/gunicorn.py")
+        command = ("gunicorn", "-c", "config/gunicorn.py", *arguments)
         with self.process(*command, BIND=f"127.0.0.1:{port}", **environment) as running:
             server = Server(f"http://127.0.0.1:{port}", running)
             wait_until(server.answers)
             yield server
+
+
+def events(process: subprocess.Popen[bytes], name: str) -> list[dict[str, Any]]:
+    """Return what a process and its children have logged under a name, in order."""
+    lines = process.log.read_text().splitlines()  # type: ignore[attr-defined]
+    found = (json.loads(line) for line in lines if name in line and line.endswith("}"))
+    return [event for event in found if event["event"] == name]
+
+
+def workers_at(process: subprocess.Popen[bytes], *, epoch: int) -> set[int]:
+    """Return the ids of the processes that serve the epoch, or did."""
+    return {one["pid"] for one in events(process, "model_serving") if one["epoch"] == epoch}
 
 
 class Server:
@@ -152,12 +167,12 @@ class Server:
             return dict(json.load(error))
 
 
-@pytest.fixture(scope="session")
-def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A database of their own for the processes, on the server the suite runs on."""
+@contextmanager
+def new_database(folder: Path) -> Iterator[str]:
+    """Yield the address of an empty database, on the server the suite runs on."""
     url = os.environ.get("TEST_DATABASE_URL", "")
     if not url:
-        yield f"sqlite:///{tmp_path_factory.mktemp('database') / 'triage.sqlite3'}"
+        yield f"sqlite:///{folder / 'triage.sqlite3'}"
         return
     import psycopg
 
@@ -167,6 +182,21 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield f"{url.rsplit('/', 1)[0]}/{name}"
     with psycopg.connect(url, autocommit=True) as admin:
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def copy_store(store: Path, folder: Path) -> Path:
+    """Return a copy of a model store whose files may be spoilt."""
+    copy = Path(shutil.copytree(store, folder / "models"))
+    for file in copy.rglob("*"):
+        file.chmod(0o755 if file.is_dir() else 0o644)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database of their own for the processes."""
+    with new_database(tmp_path_factory.mktemp("database")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -179,6 +209,19 @@ def deployment(
     )
     deployment.manage("migrate", "--verbosity", "0")
     return deployment
+
+
+@pytest.fixture(scope="module")
+def own_deployment(
+    tmp_path_factory: pytest.TempPathFactory, model_store: Path
+) -> Iterator[Deployment]:
+    """A migrated service with a database and a model store that the module may change."""
+    folder = tmp_path_factory.mktemp("own")
+    store = copy_store(model_store, folder)
+    with new_database(folder) as url:
+        deployment = Deployment(folder, database_url=url, model_store=store)
+        deployment.manage("migrate", "--verbosity", "0")
+        yield deployment
 
 
 @pytest.fixture(scope="session")
