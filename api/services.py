@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 
@@ -29,8 +31,12 @@ class Answer:
     prediction_id: uuid.UUID | None
 
 
-def triage_decide(*, case: TriageCase, caller: Caller, explain: bool = False) -> Answer:
+def triage_decide(
+    *, case: TriageCase, caller: Caller, body: Mapping[str, Any], explain: bool = False
+) -> Answer:
     """Decide one case: assign, evaluate the rules, predict, combine, log.
+
+    ``body`` is the parsed request that ``case`` was built from; the record keeps it.
 
     Raises
     ------
@@ -47,6 +53,7 @@ def triage_decide(*, case: TriageCase, caller: Caller, explain: bool = False) ->
         prediction_id = prediction_log_create(
             caller=caller,
             case=case,
+            body=body,
             assignment=assignment,
             decision=decision,
             latency_ms=(time.perf_counter() - started) * 1000,

@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 
 from monitoring.forms import LabelForm
 from monitoring.labels import LabelState
-from monitoring.models import Alert, GroundTruth, MLPredictionLog, MonitoringRun
+from monitoring.models import Alert, GroundTruth, MLPredictionLog, MonitoringRun, RetrainingRun
 from monitoring.services import ground_truth_review
 from triage_rules.level import Level
 
@@ -101,8 +101,8 @@ class MLPredictionLogAdmin(ReadOnlyAdmin):
             "model_abstained", "model_version", "model_digest",
         )}),
         ("Rules", {"fields": (
-            "rules_level", "rules_floor", "rules_red_flags", "rules_severity_score", "news2",
-            "rules_version",
+            "rules_level", "rules_floor", "rules_red_flags", "hard_flag", "rules_needs_human",
+            "rules_severity_score", "news2", "rules_version",
         )}),
         ("Patient", {"fields": (
             "age_years", "heart_rate", "respiratory_rate", "spo2", "spo2_scale", "on_oxygen",
@@ -212,3 +212,11 @@ class AlertAdmin(ReadOnlyAdmin):
 
     list_display = ("day", "policy", "severity", "created_at", "delivered_at")
     list_filter = ("policy", "severity")
+
+
+@admin.register(RetrainingRun)
+class RetrainingRunAdmin(ReadOnlyAdmin):
+    """What was trained from the log, and why."""
+
+    list_display = ("started_at", "reason", "status", "version", "error")
+    list_filter = ("status",)

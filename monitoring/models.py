@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from monitoring.intake import SealedIntake, unseal
 from monitoring.labels import LabelScale, LabelSource, LabelState
 from triage_rules.case import Consciousness
 from triage_rules.level import Decider, Level
@@ -120,6 +121,8 @@ class MLPredictionLog(AppendOnlyModel):
     rules_version = models.CharField(max_length=64)
     rules_severity_score = models.PositiveSmallIntegerField()
     red_flags = models.JSONField(default=list)
+    hard_flag = models.BooleanField()
+    rules_needs_human = models.BooleanField()
     news2 = models.PositiveSmallIntegerField(null=True)
 
     age_years = models.FloatField()
@@ -174,6 +177,35 @@ class MLPredictionLog(AppendOnlyModel):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class TriageIntake(AppendOnlyModel):
+    """The request of one answered call, encrypted; it leaves earlier than the row it belongs to."""
+
+    prediction_log = models.OneToOneField(
+        MLPredictionLog, on_delete=models.PROTECT, primary_key=True, related_name="intake"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    key_id = models.CharField(max_length=8)
+    token = models.BinaryField()
+
+    class Meta(AppendOnlyModel.Meta):
+        verbose_name = "intake"
+        # The job that ends the retention asks for the oldest.
+        indexes = [models.Index(fields=["created_at"], name="intake_by_time")]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    def request(self) -> dict[str, Any]:
+        """Return the parsed request, less what named the patient.
+
+        Raises
+        ------
+        UnreadableIntakeError
+            When its key is not installed, or it is not what was written.
+        """
+        return unseal(SealedIntake(token=bytes(self.token), key_id=self.key_id))
 
 
 class GroundTruth(AppendOnlyModel):
@@ -240,6 +272,39 @@ class MonitoringRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job} {self.day}"
+
+
+class RetrainingRun(models.Model):
+    """One attempt to train a candidate from the log: why, how it went, and what came of it.
+
+    At most one is running; ``result`` holds counts and figures, ``error`` one sentence.
+    """
+
+    class Status(models.TextChoices):
+        """How far it is."""
+
+        RUNNING = "running"
+        REGISTERED = "registered"
+        FAILED = "failed"
+
+    reason = models.CharField(max_length=200)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.RUNNING)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    version = models.CharField(max_length=64, blank=True)
+    result = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("-started_at",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["status"], condition=Q(status="running"), name="retraining_one_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M} {self.status}"
 
 
 class Alert(models.Model):

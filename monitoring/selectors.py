@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import Count, QuerySet
 
@@ -49,6 +50,21 @@ def prediction_in_scope(prediction_id: uuid.UUID, *, user: User) -> bool:
     if not user.has_perm("monitoring.add_groundtruth"):
         rows = rows.filter(client=user.get_username())
     return rows.exists()
+
+
+def predictions_newest(
+    *, since: date | None, until: date | None, limit: int | None
+) -> QuerySet[MLPredictionLog]:
+    """Return the predictions of the site's days from ``since`` to ``until``, newest first.
+
+    None leaves an end open, or the number of rows.
+    """
+    rows = MLPredictionLog.objects.order_by("-id")
+    if since is not None:
+        rows = rows.filter(created_at__gte=LocalDay.of(since, zone=settings.SITE_TIME_ZONE).start)
+    if until is not None:
+        rows = rows.filter(created_at__lt=LocalDay.of(until, zone=settings.SITE_TIME_ZONE).end)
+    return rows[:limit]
 
 
 def predictions_counted(span: LocalDay) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,9 @@ from django.utils import timezone
 
 from ml.routing import Assignment
 from monitoring.encryption import decrypt, encrypt
+from monitoring.intake import seal
 from monitoring.labels import Label, LabelState
-from monitoring.models import GroundTruth, MLPredictionLog
+from monitoring.models import GroundTruth, MLPredictionLog, TriageIntake
 from monitoring.pseudonyms import key_id, pseudonym
 from triage_rules.case import TriageCase, Vitals
 from triage_rules.level import Level, Opinion
@@ -46,29 +48,33 @@ def prediction_log_create(
     *,
     caller: Caller,
     case: TriageCase,
+    body: Mapping[str, Any],
     assignment: Assignment,
     decision: Decision,
     latency_ms: float,
 ) -> uuid.UUID:
-    """Write the row of one answer and return its id once it is committed.
+    """Write the row of one answer with its intake and return its id once both are committed.
+
+    ``body`` is the parsed request that ``case`` was built from; it is kept encrypted, less what
+    names the patient.
 
     Raises
     ------
     django.db.DatabaseError
-        When the row could not be made durable; then there is no answer either.
+        When row and intake could not be made durable; then there is no answer either.
     """
     row = MLPredictionLog(
         **_who(caller),
         **_trial(assignment),
-        **_answer(decision),
-        **_model_column(decision.opinion),
-        **_rules_column(decision.verdict),
-        **_measurements(case.vitals),
-        age_years=case.age,
+        **decision_columns(decision),
+        **case_columns(case),
         latency_ms=latency_ms,
     )
+    sealed = seal(body)
+    intake = TriageIntake(prediction_log=row, key_id=sealed.key_id, token=sealed.token)
     with transaction.atomic(durable=True):
         row.save(force_insert=True)
+        intake.save(force_insert=True)
     log.info(
         "prediction_logged",
         prediction_id=str(row.id),
@@ -79,6 +85,16 @@ def prediction_log_create(
         latency_ms=round(latency_ms, 2),
     )
     return row.id
+
+
+def decision_columns(decision: Decision) -> dict[str, object]:
+    """Return what was decided, and what both deciders said, as columns of the row."""
+    return _answer(decision) | _model_column(decision.opinion) | _rules_column(decision.verdict)
+
+
+def case_columns(case: TriageCase) -> dict[str, object]:
+    """Return the age and the measurements of a patient as columns of the row."""
+    return {"age_years": case.age} | _measurements(case.vitals)
 
 
 def _who(caller: Caller) -> dict[str, object]:
@@ -137,6 +153,8 @@ def _rules_column(verdict: Verdict) -> dict[str, object]:
         "rules_version": verdict.version,
         "rules_severity_score": verdict.severity_score,
         "red_flags": [flag.id for flag in verdict.red_flags],
+        "hard_flag": any(flag.is_hard for flag in verdict.red_flags),
+        "rules_needs_human": verdict.needs_human,
         "news2": verdict.news2.total,
     }
 

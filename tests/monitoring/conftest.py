@@ -34,6 +34,8 @@ def prediction(**values: Any) -> MLPredictionLog:
         "rules_floor": Level.ROUTINE,
         "rules_version": "r1",
         "rules_severity_score": 25,
+        "hard_flag": False,
+        "rules_needs_human": False,
         "age_years": 40,
         "spo2_scale": 1,
         "latency_ms": 2.0,

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
-from monitoring.models import GroundTruth, MLPredictionLog
+from monitoring.models import GroundTruth, MLPredictionLog, RetrainingRun
 from tests.monitoring.conftest import prediction
 from triage_rules.level import Level
 
@@ -113,3 +114,13 @@ def test_no_such_prediction_is_a_404(browser: Client, db: None) -> None:
     missing = "01990000-0000-7000-8000-000000000000"
 
     assert browser.get(f"{LIST_URL}{missing}/label/").status_code == 404
+
+
+@pytest.mark.django_db
+def test_what_was_trained_and_why_can_be_read(admin_client: Client) -> None:
+    RetrainingRun.objects.create(reason="500 new labels", started_at=timezone.now())
+
+    page = admin_client.get("/admin/monitoring/retrainingrun/")
+
+    assert "500 new labels" in page.content.decode()
+    assert admin_client.get("/admin/monitoring/retrainingrun/add/").status_code == 403
