@@ -198,7 +198,7 @@ REST_KNOX = {"TOKEN_TTL": timedelta(days=90), "AUTH_HEADER_PREFIX": "Token"}
 MAX_BODY_BYTES = 64 * 1024
 
 # --- triage ---------------------------------------------------------------------------------------
-# Read by ml.service where it decides whether to load the model at start-up.
+# Read by ml.processes where it decides whether to load the model at start-up.
 env_word("TRIAGE_LOAD", "", ("", "always", "lazy", "never"))
 MODEL_STORE = Path(env_text("MODEL_STORE", str(VAR_DIR / "models")))
 # The trainer alone holds the key that signs; servers hold the public ones.

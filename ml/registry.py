@@ -252,6 +252,22 @@ def version_compare(version: str, *, cases: Sequence[LabelledCase], source: str)
     return row
 
 
+def gate_report(
+    row: ModelVersion, serving: Deployed, *, terms: GateTerms | None = None
+) -> GateReport:
+    """Return what the gate says to promoting ``row`` over what serves, by the evidence there is."""
+    # Imported here, so that a broken wheel leaves a service that answers from the rules.
+    from ml import gate
+
+    return gate.assess(
+        row.evidence,
+        candidate=row.version,
+        serving=serving.version,
+        from_synthetic=row.synthetic and not version_get(serving.version).synthetic,
+        terms=terms or gate.GateTerms(),
+    )
+
+
 # --- changing what serves --------------------------------------------------------------------
 
 
@@ -281,7 +297,7 @@ def version_promote(
     if row.version == seen.version:
         raise RegistryError(f"Model version {version} serves already (epoch {seen.epoch}).")
     _check_epoch(seen.epoch, expected=expected_epoch)
-    report = _assess(row, seen, terms=terms)
+    report = gate_report(row, seen, terms=terms)
     if not (report.passed or override):
         raise GateRefusalError(report)
     change = _Change(
@@ -403,19 +419,6 @@ def _serving() -> Deployed:
 
 
 # --- evidence --------------------------------------------------------------------------------
-
-
-def _assess(row: ModelVersion, serving: Deployed, *, terms: GateTerms | None) -> GateReport:
-    # Imported here, so that a broken wheel leaves a service that answers from the rules.
-    from ml import gate
-
-    return gate.assess(
-        row.evidence,
-        candidate=row.version,
-        serving=serving.version,
-        from_synthetic=row.synthetic and not version_get(serving.version).synthetic,
-        terms=terms or gate.GateTerms(),
-    )
 
 
 def _is_evidence(row: ModelVersion, serving: Deployed) -> bool:

@@ -13,29 +13,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 
+from ml.admin import ReadOnlyAdmin
 from monitoring.forms import LabelForm
 from monitoring.labels import LabelState
 from monitoring.models import Alert, GroundTruth, MLPredictionLog, MonitoringRun, RetrainingRun
 from monitoring.services import ground_truth_review
 from triage_rules.level import Level
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Rows of the record can be looked at by those who may, and that is all."""
-
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """The service writes the record."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """History is not edited."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """History stays."""
-        return False
 
 
 class LabelledFilter(admin.SimpleListFilter):

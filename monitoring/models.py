@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -11,6 +10,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from uuid_utils.compat import uuid7
 
+from ml.history import AppendOnlyModel
 from monitoring.intake import SealedIntake, unseal
 from monitoring.labels import LabelScale, LabelSource, LabelState
 from triage_rules.case import Consciousness
@@ -23,54 +23,6 @@ LAST_LEVEL = max(Level).value
 
 def _choices(words: type) -> list[tuple[str, str]]:
     return [(word, word) for word in words]  # type: ignore[attr-defined]
-
-
-class AppendOnlyError(TypeError):
-    """Somebody tried to change history."""
-
-
-class AppendOnlyQuerySet(models.QuerySet[Any]):
-    """A query set that can add rows and fill in what the model allows, nothing else."""
-
-    def update(self, **values: Any) -> int:
-        """Update the fields that the model names in ``may_change``."""
-        frozen = values.keys() - self.model.may_change
-        if frozen:
-            raise AppendOnlyError(f"{self.model.__name__} keeps {', '.join(sorted(frozen))} as is")
-        return super().update(**values)
-
-    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
-        """Add rows; turning a conflict into an update is refused."""
-        if kwargs.get("update_conflicts"):
-            raise AppendOnlyError(f"{self.model.__name__} rows are not updated")
-        return super().bulk_create(objs, *args, **kwargs)
-
-    def delete(self) -> NoReturn:
-        """Refuse: rows leave by the retention job only."""
-        raise AppendOnlyError(f"{self.model.__name__} rows are not deleted")
-
-
-class AppendOnlyModel(models.Model):
-    """A row that is written once."""
-
-    may_change: frozenset[str] = frozenset()
-
-    objects = AppendOnlyQuerySet.as_manager()
-
-    class Meta:
-        abstract = True
-        # Django's own plain manager would let related objects rewrite history.
-        base_manager_name = "objects"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert; a second save is refused."""
-        if not self._state.adding:
-            raise AppendOnlyError(f"{type(self).__name__} is written once")
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse: rows leave by the retention job only."""
-        raise AppendOnlyError(f"{type(self).__name__} rows are not deleted")
 
 
 class MLPredictionLog(AppendOnlyModel):

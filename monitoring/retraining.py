@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from ml.registry import deployed, version_get
+from ml.registry import deployed, gate_report, version_get
 from monitoring.accuracy import POLICY as ACCURACY_POLICY
 from monitoring.models import Alert, RetrainingRun
 from monitoring.training_set import labels_new, training_path, training_set_export
@@ -234,19 +234,10 @@ def _aside() -> Iterator[Path]:
 
 def _gate_preview(version: str) -> Mapping[str, Any] | None:
     """Return what the gate would say to a promotion now; None when nothing serves any more."""
-    # Imported here, so that a broken wheel leaves the other jobs at work.
-    from ml.gate import GateTerms, assess
-
-    candidate, serving = version_get(version), deployed()
+    serving = deployed()
     if serving is None:
         return None
-    report = assess(
-        candidate.evidence,
-        candidate=version,
-        serving=serving.version,
-        from_synthetic=candidate.synthetic and not version_get(serving.version).synthetic,
-        terms=GateTerms(),
-    )
+    report = gate_report(version_get(version), serving)
     return {"passed": report.passed, "against": serving.version, "refusals": list(report.refusals)}
 
 

@@ -20,8 +20,9 @@ from ml import registry
 from ml.artefacts import POINTER, ArtefactError, Pointer, TrainedModel, pointer, save
 from ml.experiments import phase_current
 from ml.gate import GateTerms
+from ml.history import AppendOnlyError
 from ml.labelled import LabelledCase
-from ml.models import AppendOnlyError, Deployment, DeploymentEvent, ModelVersion, Phase
+from ml.models import Deployment, DeploymentEvent, ModelVersion, Phase
 from ml.registry import (
     Deployed,
     GateRefusalError,

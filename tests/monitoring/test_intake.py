@@ -11,8 +11,9 @@ from django.db import connection, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml.history import AppendOnlyError
 from monitoring.intake import Unreadable, UnreadableIntakeError, canonical, seal, unseal
-from monitoring.models import AppendOnlyError, MLPredictionLog, TriageIntake
+from monitoring.models import MLPredictionLog, TriageIntake
 from monitoring.pseudonyms import key_id
 from tests.api.test_not_recorded import table_gone
 from tests.monitoring.conftest import prediction

@@ -8,7 +8,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from monitoring.models import AppendOnlyError, MLPredictionLog
+from ml.history import AppendOnlyError
+from monitoring.models import MLPredictionLog
 from tests.monitoring.conftest import prediction
 from triage_rules.level import Level
 

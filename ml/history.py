@@ -1,0 +1,56 @@
+"""Rows that are written once: history can be added to, not changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from django.db import models
+
+
+class AppendOnlyError(TypeError):
+    """Somebody tried to change history."""
+
+
+class AppendOnlyQuerySet(models.QuerySet[Any]):
+    """A query set that can add rows and fill in what the model allows, nothing else."""
+
+    def update(self, **values: Any) -> int:
+        """Update the fields that the model names in ``may_change``."""
+        frozen = values.keys() - self.model.may_change
+        if frozen:
+            raise AppendOnlyError(f"{self.model.__name__} keeps {', '.join(sorted(frozen))} as is")
+        return super().update(**values)
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """Add rows; turning a conflict into an update is refused."""
+        if kwargs.get("update_conflicts"):
+            raise AppendOnlyError(f"{self.model.__name__} rows are not updated")
+        return super().bulk_create(objs, *args, **kwargs)
+
+    def delete(self) -> NoReturn:
+        """Refuse: history stays."""
+        raise AppendOnlyError(f"{self.model.__name__} rows are not deleted")
+
+
+class AppendOnlyModel(models.Model):
+    """A row that is written once."""
+
+    may_change: frozenset[str] = frozenset()
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+        # Django's own plain manager would let related objects rewrite history.
+        base_manager_name = "objects"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert; a second save is refused."""
+        if not self._state.adding:
+            raise AppendOnlyError(f"{type(self).__name__} is written once")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: history stays."""
+        raise AppendOnlyError(f"{type(self).__name__} rows are not deleted")
