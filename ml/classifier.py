@@ -1,12 +1,12 @@
 """The fitted classifier, reduced to the arrays that one answer needs.
 
-One score per level, a mean of members that each add up over the features; one temperature; a
-softmax; and last the values that were not measured, which move probability upwards only.
+One score per level, a weighted mean of members that each add up over the features; one
+temperature; a softmax; and last the values that were not measured, which only move probability up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol, TypeAlias
@@ -137,7 +137,7 @@ class TreeScores:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TriageClassifier:
-    """The mean of its members' scores, scaled by one temperature, through a softmax.
+    """The weighted mean of its members' scores, scaled by one temperature, through a softmax.
 
     A value that was not measured then moves a share of each level's probability one level up. So
     what is missing can raise an answer and never lower it, and it can make the likeliest level
@@ -145,8 +145,8 @@ class TriageClassifier:
 
     Attributes
     ----------
-    members
-        What gives the scores, each with equal weight.
+    members, weights
+        What gives the scores, and how much each counts; the weights add up to 1.
     inverse_temperature
         What the scores are multiplied by (Guo and others, 2017); below 1 it makes them humbler.
     missing_columns
@@ -158,6 +158,7 @@ class TriageClassifier:
     """
 
     members: tuple[Scores, ...]
+    weights: tuple[float, ...]
     inverse_temperature: float
     missing_columns: Indices
     missing_shares: Array
@@ -175,8 +176,8 @@ class TriageClassifier:
         The score is the level's scaled score over the mean of the levels, plus what the missing
         values change of the logarithm of its probability. Start and effects add up to it.
         """
-        effects = np.mean([member.effects(row) for member in self.members], axis=0)
-        base = np.mean([member.base for member in self.members], axis=0)
+        effects = self._weighed([member.effects(row) for member in self.members])
+        base = self._weighed([member.base for member in self.members])
         added = self.inverse_temperature * _centred(effects)[:, level]
         for column, change in self._changes_by_missing(row, level=level):
             added[column] += change
@@ -193,9 +194,12 @@ class TriageClassifier:
         return moved_up(softmax(self._scaled(rows)), shares=missing)
 
     def _scaled(self, rows: Array) -> Array:
-        scores = np.mean([member.scores(rows) for member in self.members], axis=0)
-        scaled: Array = self.inverse_temperature * scores
-        return scaled
+        scores = self._weighed([member.scores(rows) for member in self.members])
+        return self.inverse_temperature * scores
+
+    def _weighed(self, parts: Sequence[Array]) -> Array:
+        weighed: Array = np.tensordot(self.weights, parts, axes=1)
+        return weighed
 
     def _changes_by_missing(self, row: Array, *, level: int) -> Iterator[tuple[int, float]]:
         probabilities = softmax(self._scaled(row[None, :]))

@@ -304,7 +304,10 @@ def _calibrate(name: str, fitted: _CrossFitted, labels: Labels) -> _Calibrated:
     One temperature for all levels was better calibrated than a sigmoid for each (an expected
     calibration error of 0.02 on simulated rows against 0.06), and it cannot reorder the levels.
     """
-    scores = np.mean([fitted.scores[member] for member in CANDIDATES[name]], axis=0)
+    weights = CANDIDATES[name]
+    scores: Matrix = np.tensordot(
+        list(weights.values()), [fitted.scores[member] for member in weights], axes=1
+    )
 
     def loss(log_scale: float) -> float:
         return _log_loss(labels, softmax(math.exp(log_scale) * scores))
@@ -420,6 +423,7 @@ def _classifier(
 ) -> TriageClassifier:
     return TriageClassifier(
         members=tuple(members),
+        weights=tuple(CANDIDATES[chosen.name].values()),
         inverse_temperature=chosen.inverse_temperature,
         missing_columns=np.arange(_MISSING.start, _MISSING.stop),
         missing_shares=shares,

@@ -37,6 +37,7 @@ def classifier(rows: Array, labels: Labels) -> TriageClassifier:
     seen[:, MISSING] = 0
     return TriageClassifier(
         members=tuple(fit(csr_matrix(seen), labels, 3) for fit in (linear, trees)),
+        weights=(0.25, 0.75),
         inverse_temperature=0.9,
         missing_columns=np.array(MISSING),
         missing_shares=np.array([0.1, 0.3]),
