@@ -117,7 +117,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             text = document(row, "card.md")
         except UnusableVersionError as error:
             return str(error)
-        return format_html('<pre style="white-space: pre-wrap">{}</pre>', text)
+        return format_html('<pre style="white-space: pre; overflow-x: auto">{}</pre>', text)
 
     def has_deploy_permission(self, request: HttpRequest) -> bool:
         """Whether the person may change what serves; the actions ask for it too."""

@@ -218,10 +218,16 @@ def check_golden(model: LoadedModel) -> None:
     Raises
     ------
     ArtefactError
-        When a row gives other probabilities than on the machine that trained.
+        When a row gives other probabilities than on the machine that trained, or none.
     """
     for number, row in enumerate(model.golden, start=1):
-        found = model.probabilities(case_from_request(row["request"]))
+        try:
+            found = model.probabilities(case_from_request(row["request"]))
+        except Exception as error:
+            raise ArtefactError(
+                f"Model version {model.version} breaks on golden row {number} "
+                f"({type(error).__name__}); this code may be newer or older than its own."
+            ) from error
         if not _close(found, row["probabilities"]):
             raise ArtefactError(
                 f"Model version {model.version} gives other probabilities for golden row {number} "

@@ -53,8 +53,7 @@ class LinearScores:
 
     def scores(self, rows: Array) -> Array:
         """Return one row of four per row of features."""
-        scores: Array = rows @ self.coefficients + self.intercepts
-        return scores
+        return np.stack([self._score(row) for row in rows])
 
     def effects(self, row: Array) -> Array:
         """Return what each feature of one row adds to each level's score."""
@@ -65,6 +64,13 @@ class LinearScores:
     def base(self) -> Array:
         """The intercepts."""
         return self.intercepts
+
+    def _score(self, row: Array) -> Array:
+        # Term by term in the order of the columns: a matrix product adds in an order of its own on
+        # every kind of processor, and a decision must be the same on all of them.
+        columns = np.flatnonzero(row)
+        score: Array = (row[columns, None] * self.coefficients[columns]).sum(axis=0)
+        return self.intercepts + score
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -198,8 +204,10 @@ class TriageClassifier:
         return self.inverse_temperature * scores
 
     def _weighed(self, parts: Sequence[Array]) -> Array:
-        weighed: Array = np.tensordot(self.weights, parts, axes=1)
-        return weighed
+        return sum(
+            (weight * part for weight, part in zip(self.weights, parts, strict=True)),
+            start=np.zeros_like(parts[0]),
+        )
 
     def _changes_by_missing(self, row: Array, *, level: int) -> Iterator[tuple[int, float]]:
         probabilities = softmax(self._scaled(row[None, :]))

@@ -20,7 +20,7 @@ from triage_rules.case import ArrivalMode, Consciousness, Pregnancy, Sex, Triage
 from triage_rules.scores.consciousness import consciousness_from_gcs
 from triage_rules.scores.news2 import VERSION as NEWS2_VERSION
 from triage_rules.scores.news2 import news2
-from triage_rules.text.finding import Assertion, Finding
+from triage_rules.text.finding import Assertion, Field, Finding
 from triage_rules.text.reading import read_case, reading_version
 
 FEATURE_SCHEMA = "triage-features"
@@ -108,6 +108,8 @@ _UNMEASURED = (
 )
 MISSING_NAMES = tuple(f"{name} not measured" for name in _UNMEASURED)
 _CURRENT = frozenset({Assertion.PRESENT, Assertion.POSSIBLE})
+# No training set has histories, medications or allergies: a model cannot have learnt from them.
+_TODAY = frozenset({Field.COMPLAINT, Field.DESCRIPTION, Field.SYMPTOM})
 
 
 def _structured_names() -> tuple[str, ...]:
@@ -146,7 +148,7 @@ class Observation:
     structured
         One number for each of ``STRUCTURED_NAMES``.
     findings
-        What the text says, as "chest pain" or "fever (negated)", each once.
+        What is said of today, as "chest pain" or "fever (resolved)", each once.
     terms
         Words and pairs of words, as often as they were said.
     site
@@ -166,7 +168,7 @@ def observe(case: TriageCase) -> Observation:
     """Return what a model may look at in ``case``."""
     return Observation(
         structured=tuple(_structured(case)),
-        findings=tuple(sorted({_named(finding) for finding in read_case(case).findings})),
+        findings=tuple(sorted({_named(finding) for finding in _said(case)})),
         terms=tuple(terms_of_case(case)),
         site=case.site,
         age=case.age,
@@ -189,7 +191,7 @@ class TriageFeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[m
     Parameters
     ----------
     min_document_frequency
-        The least number of training rows a term must occur in.
+        The least number of patients a term must be said of.
     max_terms
         The most terms kept, the commonest first.
     min_finding_frequency
@@ -210,7 +212,7 @@ class TriageFeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[m
     def __init__(
         self,
         *,
-        min_document_frequency: int = 3,
+        min_document_frequency: int = 5,
         max_terms: int = 2_000,
         min_finding_frequency: int = 4,
     ) -> None:
@@ -218,12 +220,19 @@ class TriageFeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[m
         self.max_terms = max_terms
         self.min_finding_frequency = min_finding_frequency
 
-    def fit(self, observations: Sequence[Observation], y: object = None) -> TriageFeatureExtractor:
-        """Learn the terms and their weights, the findings, the sites and the ages."""
+    def fit(
+        self, observations: Sequence[Observation], y: object = None, *, patients: Sequence[str] = ()
+    ) -> TriageFeatureExtractor:
+        """Learn the terms and their weights, the findings, the sites and the ages.
+
+        ``patients`` says of each observation whose it is, so that what one patient says at every
+        visit is counted once; without it each observation is a patient of its own.
+        """
         if not observations:
             raise ValueError("no cases to learn from; expected at least one")
         self.vocabulary_ = Vocabulary.of(
             [one.terms for one in observations],
+            patients=patients or [str(row) for row in range(len(observations))],
             min_document_frequency=self.min_document_frequency,
             max_terms=self.max_terms,
         )
@@ -372,6 +381,13 @@ def _missing(vitals: Vitals) -> Iterator[float]:
         if name == "consciousness":
             is_missing = is_missing and vitals.gcs is None
         yield float(is_missing)
+
+
+def _said(case: TriageCase) -> Iterator[Finding]:
+    """Yield what is said of today; what is denied is left out, as if nobody had asked."""
+    for finding in read_case(case).findings:
+        if finding.field in _TODAY and finding.assertion is not Assertion.NEGATED:
+            yield finding
 
 
 def _named(finding: Finding) -> str:

@@ -39,14 +39,15 @@ class GateTerms:
     allowance
         By how much under-triage and emergency recall of all patients together may be worse
         without being refused outright, as a share of 1. It stops a harm that few rows hide.
-    min_rows
-        How many rows the comparison needs.
+    min_rows, min_emergencies
+        How many rows the comparison needs, and how many emergencies among them.
     """
 
     metric: str = "qwk"
     margin: float = 0.005
     allowance: float = 0.01
     min_rows: int = 100
+    min_emergencies: int = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,8 +277,11 @@ def _too_few(counts: Mapping[str, Mapping[str, Any]], *, terms: GateTerms) -> It
         everybody = np.array(counts[decider][EVERYBODY])
         if (n := int(everybody.sum())) < terms.min_rows:
             yield f"For {words} only {n} rows were compared; at least {terms.min_rows} are needed."
-        elif not everybody[Level.EMERGENCY].sum():
-            yield f"For {words} no emergency was compared, so emergency recall is not known."
+        elif (n := int(everybody[Level.EMERGENCY].sum())) < terms.min_emergencies:
+            yield (
+                f"For {words} only {n} emergencies were compared; at least "
+                f"{terms.min_emergencies} are needed."
+            )
 
 
 def _findings(counts: Mapping[str, Mapping[str, Any]], *, terms: GateTerms) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from fcntl import LOCK_EX, flock
+from fcntl import LOCK_EX, LOCK_NB, flock
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import IO
@@ -25,6 +25,8 @@ from ml.artefacts import LIBRARIES, ArtefactError, LoadedModel, load
 from ml.trial import try_out
 
 RETRY_AFTER_S = 300
+MARK_WAIT_S = 5.0
+MARK_POLL_S = 0.1
 _FORGET_AFTER_S = 30 * 24 * 3600
 _PASSED = "passed"
 
@@ -76,9 +78,13 @@ def try_once(directory: Path, *, public_keys: Sequence[Ed25519PublicKey], timeou
         When the trial fails, hangs or dies, now or on this host before.
     """
     try:
-        with _mark(directory) as mark:
+        with _mark(directory, within_s=timeout_s) as mark:
             outcome = _known(mark) or _tried(directory, public_keys, timeout_s)
             _remember(mark, outcome)
+    except TimeoutError:
+        raise ArtefactError(
+            f"Another process of this host still tries model version {directory.name}."
+        ) from None
     except OSError:
         # A host without a place for marks tries each time.
         outcome = _tried(directory, public_keys, timeout_s)
@@ -89,7 +95,7 @@ def try_once(directory: Path, *, public_keys: Sequence[Ed25519PublicKey], timeou
 def remember_passed(directory: Path) -> None:
     """Tell the other processes of this host that a version has just passed its trial."""
     # Without a place for marks, each of them tries it.
-    with suppress(OSError), _mark(directory) as mark:
+    with suppress(OSError), _mark(directory, within_s=MARK_WAIT_S) as mark:
         _remember(mark, _PASSED)
 
 
@@ -119,12 +125,30 @@ def _tried(directory: Path, public_keys: Sequence[Ed25519PublicKey], timeout_s: 
 
 
 @contextmanager
-def _mark(directory: Path) -> Iterator[IO[str]]:
-    """Open the host's mark of a version, alone: the processes of a host try it one by one."""
+def _mark(directory: Path, *, within_s: float) -> Iterator[IO[str]]:
+    """Open the host's mark of a version, alone: the processes of a host try it one by one.
+
+    Raises
+    ------
+    TimeoutError
+        When another process holds it for longer.
+    """
     name = hashlib.sha256(repr(_circumstances(directory)).encode()).hexdigest()
     with (_own_folder() / name).open("a+", encoding="utf-8") as mark:
-        flock(mark, LOCK_EX)
+        deadline = time.monotonic() + within_s
+        while not _locked(mark):
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            time.sleep(MARK_POLL_S)
         yield mark
+
+
+def _locked(mark: IO[str]) -> bool:
+    try:
+        flock(mark, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _circumstances(directory: Path) -> tuple[object, ...]:

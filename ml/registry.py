@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
 from ml.artefacts import (
@@ -563,5 +563,5 @@ def _pointer_follow() -> None:
     """Bring the pointer up to date after a commit. Without it the change stands all the same."""
     try:
         pointer_repair()
-    except (ArtefactError, OSError) as error:
+    except (ArtefactError, OSError, DatabaseError) as error:
         log.error("pointer_not_written", error=type(error).__name__)

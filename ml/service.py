@@ -246,14 +246,14 @@ class TriagePredictionService:
         self._follow(target)
 
     def _look_at_both(self) -> None:
-        # In this order: what the pointer says was in the database before.
         pointed, problem = self._pointed()
         deployed = self._ask_database()
-        target = newest(deployed, pointed)
+        # The truth is in the database; the pointer speaks where it does not answer.
+        target = deployed or pointed
         if target is None:
             raise ArtefactError(problem or NO_POINTER)
-        self._deployed = deployed or pointed
-        self._follow(target)
+        self._deployed = target
+        self._follow(target, is_truth=deployed is not None)
         if deployed is not None:
             self._settle(deployed, pointed)
 
@@ -281,10 +281,16 @@ class TriagePredictionService:
             log.info("deployment_readable", pid=os.getpid())
         self._database_error = error
 
-    def _follow(self, target: Target) -> None:
-        """Serve ``target`` unless it is not newer, or may not serve."""
+    def _follow(self, target: Target, *, is_truth: bool = False) -> None:
+        """Serve ``target`` unless it is not newer, or may not serve; the truth may be older."""
         snapshot = self._snapshot
-        if snapshot is not None and target.epoch <= snapshot.epoch:
+        if (
+            snapshot is not None
+            and target.epoch == snapshot.epoch
+            and target.is_served_by(snapshot)
+        ):
+            return
+        if snapshot is not None and target.epoch <= snapshot.epoch and not is_truth:
             return
         if snapshot is not None and target.is_served_by(snapshot):
             self._swap(Snapshot(snapshot.model, target.epoch))
@@ -342,17 +348,10 @@ class TriagePredictionService:
         raise ArtefactError(reason) from error
 
     def _settle(self, deployed: Target, pointed: Target | None) -> None:
-        """Make the pointer agree with the database, or say that the database is behind."""
+        """Bring a pointer that is behind up to date, once what it will name serves here."""
         snapshot = self._snapshot
-        if snapshot is None:
-            return
-        if snapshot.epoch > deployed.epoch:
-            raise ArtefactError(
-                f"The database deploys epoch {deployed.epoch}, but epoch {snapshot.epoch} already "
-                "serves; promote a version to settle it."
-            )
         is_behind = pointed is None or pointed.epoch < deployed.epoch
-        if is_behind and snapshot.epoch == deployed.epoch:
+        if is_behind and snapshot is not None and snapshot.epoch == deployed.epoch:
             pointer_repair(self._folder)
 
     @property

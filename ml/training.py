@@ -193,7 +193,7 @@ def train(
             "chosen": chosen.name,
         }
         tell("fit on all rows")
-        extractor = TriageFeatureExtractor().fit(rows.observations)
+        extractor = _extractor(rows, np.arange(len(cases)))
         matrix = _unmissing(extractor.transform(rows.observations))
         members = [MEMBERS[name](matrix, rows.labels, seed) for name in CANDIDATES[chosen.name]]
     return TrainedModel(
@@ -272,7 +272,7 @@ def _cross_fit(rows: _Rows, *, seed: int, tell: Callable[[str], None]) -> _Cross
     unlike, prior = np.zeros(len(labels), dtype=bool), np.empty((len(labels), len(Level)))
     folds = StratifiedGroupKFold(_folds(len(labels)), shuffle=True, random_state=seed)
     for learn, left_out in folds.split(labels, labels, groups=near_duplicates(rows.cases)):
-        extractor = TriageFeatureExtractor().fit([rows.observations[row] for row in learn])
+        extractor = _extractor(rows, learn)
         matrix = _unmissing(extractor.transform(rows.observations))
         for name, fit in MEMBERS.items():
             tell(f"fit the {name} model")
@@ -282,6 +282,14 @@ def _cross_fit(rows: _Rows, *, seed: int, tell: Callable[[str], None]) -> _Cross
         dummy = DummyClassifier(strategy="prior").fit(matrix[learn], labels[learn])
         prior[left_out] = dummy.predict_proba(matrix[left_out])
     return _CrossFitted(scores=scores, unlike=unlike, prior=prior)
+
+
+def _extractor(rows: _Rows, chosen: NDArray[np.intp]) -> TriageFeatureExtractor:
+    cases = [rows.cases[row] for row in chosen]
+    return TriageFeatureExtractor().fit(
+        [rows.observations[row] for row in chosen],
+        patients=[str(case.request.get("patient_id") or case.row_id) for case in cases],
+    )
 
 
 def _unmissing(matrix: Any) -> Any:

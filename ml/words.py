@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -42,11 +42,24 @@ class Vocabulary:
 
     @classmethod
     def of(
-        cls, texts: Sequence[Sequence[str]], *, min_document_frequency: int, max_terms: int
+        cls,
+        texts: Sequence[Sequence[str]],
+        *,
+        patients: Sequence[str],
+        min_document_frequency: int,
+        max_terms: int,
     ) -> Vocabulary:
-        """Keep the commonest terms of ``texts``, each text a list of terms."""
+        """Keep the commonest terms of ``texts``, each text a list of terms of one patient.
+
+        A term must be said of enough different patients: one patient's name or street, written at
+        every visit, must not become a column.
+        """
         frequencies = Counter(term for terms in texts for term in set(terms))
-        frequent = [term for term, n in frequencies.items() if n >= min_document_frequency]
+        said_of: defaultdict[str, set[str]] = defaultdict(set)
+        for patient, terms in zip(patients, texts, strict=True):
+            for term in terms:
+                said_of[term].add(patient)
+        frequent = [term for term, who in said_of.items() if len(who) >= min_document_frequency]
         frequent.sort(key=lambda term: (-frequencies[term], term))
         kept = sorted(frequent[:max_terms])
         return cls(

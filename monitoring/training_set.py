@@ -38,12 +38,14 @@ _TRUST = {False: 0, None: 1, True: 2}
 
 
 class LeftOut(StrEnum):
-    """Why a row with a matured label is not learnt from."""
+    """Why a labelled row is not learnt from."""
 
     SAW_PREDICTION = "saw_prediction"
     NO_LABEL = "no_label"
     INTAKE_GONE = "intake_gone"
     INTAKE_UNREADABLE = "intake_unreadable"
+    NOT_MATURED = "not_matured"
+    CONFLICT = "conflict"
 
 
 class NotMaturedError(ValueError):
@@ -108,6 +110,7 @@ def training_set_export(
     rows = watch(labelled_rows(until=last_day).iterator(chunk_size=ROWS_HELD))
     cases = _cases(rows, left_out, include_saw_prediction=include_saw_prediction)
     header = write_log(path, cases, last_day=str(last_day))
+    left_out.update(_not_settled(until=last_day))
     written = TrainingSet(path=path, header=header, left_out=left_out)
     log.info("intakes_read", purpose="training", **written.as_dict())
     return written
@@ -122,6 +125,18 @@ def labelled_rows(*, until: date) -> QuerySet[MLPredictionLog]:
         .prefetch_related(Prefetch("labels", queryset=counting))
         .order_by("id")
     )
+
+
+def _not_settled(*, until: date) -> dict[LeftOut, int]:
+    """Return how many labelled rows wait for time to pass, and how many for a reviewer."""
+    rows = MLPredictionLog.objects
+    counts = {
+        LeftOut.NOT_MATURED: rows.filter(ground_truth__isnull=False, created_at__gte=_end(until)),
+        LeftOut.CONFLICT: rows.filter(
+            ground_truth=None, created_at__lt=_end(until), labels__isnull=False
+        ).distinct(),
+    }
+    return {reason: n for reason, found in counts.items() if (n := found.count())}
 
 
 def labels_new(*, since: datetime | None, now: datetime) -> int:

@@ -34,10 +34,12 @@ class Source:
 SOURCES: Mapping[str, Source] = {
     "synthetic": Source(
         title="simulated patients",
-        patients="Nobody: the rows come from the simulator of this project, which draws patients "
-        "from published aggregate statistics and labels them by its own formula.",
-        licence="Apache-2.0, as the project.",
-        citation="None; docs/simulator.md names the statistics and their sources.",
+        patients="Nobody: the rows come from the simulator of this project, which draws a level "
+        "and then a visit of that level from aggregate tables of KTAS and NHAMCS visits.",
+        licence="Apache-2.0, as the project; the tables under CC BY 4.0 (KTAS) and, for "
+        "statistical reporting only, in the public domain (NHAMCS).",
+        citation="Moon et al. (2019), doi:10.1371/journal.pone.0216972; NCHS, NHAMCS 2016-2021. "
+        "docs/simulator.md says what was counted.",
         limits=(
             "It shows that the software works. It says nothing about real patients, and its "
             "figures must not be quoted as clinical performance.",

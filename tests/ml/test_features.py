@@ -124,7 +124,7 @@ def test_normal_is_what_is_normal_at_that_age(
 
 
 def test_what_is_met_in_few_rows_is_not_kept() -> None:
-    requests = [{"patient_age": 30, "symptoms_data": {"chief_complaint": "cough"}}] * 4
+    requests = [{"patient_age": 30, "symptoms_data": {"chief_complaint": "cough"}}] * 5
     rare = [{"patient_age": 40, "symptoms_data": {"chief_complaint": "plugh"}}] * 2
 
     extractor = TriageFeatureExtractor().fit(observed(*requests, *rare))
@@ -143,11 +143,43 @@ def test_a_site_is_a_column_where_training_had_enough_of_it(rows: int, is_kept: 
     assert ("site: east" in extractor.get_feature_names_out()) is is_kept
 
 
-def test_what_is_denied_is_another_finding(extractor: TriageFeatureExtractor) -> None:
+@pytest.mark.parametrize(
+    "addition",
+    [
+        {"medical_history": ["chest pain"]},
+        {"medications": ["aspirin for chest pain"]},
+        {"allergies": ["nuts: wheeze"]},
+        {"symptoms_data": {"symptoms": [{"name": "chest pain", "present": False}]}},
+    ],
+    ids=lambda addition: f"{next(iter(addition))} of another day, or denied",
+)
+def test_what_training_could_not_know_changes_nothing(
+    extractor: TriageFeatureExtractor, addition: dict[str, Any]
+) -> None:
+    words = {"chief_complaint": "cough"}
+    request = {"patient_age": 40, "symptoms_data": words}
+
+    more = request | addition
+    more["symptoms_data"] = words | addition.get("symptoms_data", {})
+
+    assert np.array_equal(vector(extractor, request), vector(extractor, more))
+
+
+def test_what_is_denied_is_no_finding(extractor: TriageFeatureExtractor) -> None:
     request = {"patient_age": 40, "symptoms_data": {"chief_complaint": "cough, no chest pain"}}
 
     assert value(extractor, request, "finding: chest pain") == 0
-    assert value(extractor, request, "finding: chest pain (negated)") == 1
+    assert not [name for name in extractor.get_feature_names_out() if "negated" in name]
+
+
+def test_a_name_that_one_patient_has_at_every_visit_is_not_kept() -> None:
+    visits = [{"patient_age": 30, "symptoms_data": {"chief_complaint": "cough, mr kowalczyk"}}] * 8
+
+    together = TriageFeatureExtractor().fit(observed(*visits), patients=["p-1"] * 8)
+    apart = TriageFeatureExtractor().fit(observed(*visits))
+
+    assert "kowalczyk" not in together.vocabulary_.columns
+    assert "kowalczyk" in apart.vocabulary_.columns
 
 
 @pytest.mark.parametrize(

@@ -172,8 +172,8 @@ def test_rows_without_an_emergency_are_no_comparison() -> None:
     report = gate(calm, calm, margin=-1)
 
     assert report.refusals[0] == (
-        "For the answers patients would get no emergency was compared, "
-        "so emergency recall is not known."
+        "For the answers patients would get only 0 emergencies were compared; "
+        "at least 10 are needed."
     )
 
 

@@ -500,24 +500,37 @@ def test_without_the_database_the_pointer_is_followed_and_it_is_said_once(
     assert [e["event"] for e in events].count("deployment_unreadable") == 1
 
 
-def test_a_database_that_is_behind_takes_nothing_back_and_is_named(
+def test_a_pointer_that_names_what_the_database_does_not_deploy_is_not_followed(
     serving: TriagePredictionService,
     own_store: Path,
     newer: str,
     monkeypatch: pytest.MonkeyPatch,
-    events: list[Any],
 ) -> None:
-    point_to(own_store, newer, epoch=5)
-    old = Target(str(serving.status.model_version), 3)
-    monkeypatch.setattr("ml.service.deployed_target", lambda: old)
+    deployed = Target(str(serving.status.model_version), 3)
+    monkeypatch.setattr("ml.service.deployed_target", lambda: deployed)
+    point_to(own_store, newer, epoch=99)
 
-    for _ in range(3):
-        serving.refresh()
+    serving.refresh()
 
-    assert served(serving) == (newer, 5)
-    assert serving.mode == "degraded"
-    assert "epoch 3" in str(serving.load_error)
-    assert [event["event"] for event in events].count("model_not_loaded") == 1
+    assert served(serving) == (deployed.version, 3)
+    assert serving.mode == "full"
+
+
+def test_what_a_pointer_let_in_at_the_start_gives_way_to_the_database(
+    serving: TriagePredictionService,
+    own_store: Path,
+    newer: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deployed = Target(str(serving.status.model_version), 3)
+    point_to(own_store, newer, epoch=99)
+    serving.refresh()
+    assert served(serving) == (newer, 99)
+    monkeypatch.setattr("ml.service.deployed_target", lambda: deployed)
+
+    serving.refresh()
+
+    assert served(serving) == (deployed.version, 3)
 
 
 # --- fork ----------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from ml.artefacts import TrainedModel
+from ml.classifier import LinearScores
+from ml.features import MISSING_NAMES
 from ml.simulator import simulate
 from ml.training import COST_MATRIX, TrainingError, conformal_quantiles, train
 from triage_rules.case import case_from_request
@@ -74,6 +76,18 @@ def test_the_candidates_are_compared_with_each_other_and_with_knowing_nothing(
     chosen = found.pop(trained.metrics["chosen"])
     assert all(chosen["expected_cost"] <= other["expected_cost"] for other in found.values())
     assert chosen["log_loss"] < found["prior shares"]["log_loss"]
+
+
+def test_no_member_looks_at_what_was_not_measured(trained: TrainedModel) -> None:
+    missing = set(trained.classifier.missing_columns.tolist())
+    names = trained.extractor.get_feature_names_out()
+
+    assert {names[column] for column in missing} == set(MISSING_NAMES)
+    for member in trained.classifier.members:
+        if isinstance(member, LinearScores):
+            assert not member.coefficients[sorted(missing)].any()
+        else:
+            assert not missing & set(member.features[np.isfinite(member.thresholds)].tolist())
 
 
 def test_what_is_measured_was_not_learnt_from(trained: TrainedModel) -> None:

@@ -10,10 +10,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ml.datasets import DATASETS, DatasetError, load_dataset
-from ml.registry import RegistryError, operator, version_compare, version_promote
+from ml.registry import GateRefusalError, RegistryError, operator, version_compare, version_promote
 from ml.training import DEFAULT_SEED
 
 DEFAULT_REASON = "promoted by command"
+AGAINST_THE_GATE = (
+    "Against the gate: --override with a --reason; docs/models.md says what it guards."
+)
 # Simulated patients that no version was trained on.
 FRESH_SEED = DEFAULT_SEED + 1
 
@@ -53,6 +56,8 @@ class Command(BaseCommand):
             )
         except DatasetError as error:
             raise CommandError(f"{str(error).rstrip('.')}.") from error
+        except GateRefusalError as error:
+            raise CommandError("\n".join([*error.sentences, AGAINST_THE_GATE])) from error
         except RegistryError as error:
             raise CommandError("\n".join(error.sentences)) from error
         result = {"version": now.version, "digest": now.digest, "epoch": now.epoch}

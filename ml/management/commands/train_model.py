@@ -65,13 +65,16 @@ def _cases(options: dict[str, Any]) -> list[LabelledCase]:
 def _load(name: str, path: Path | None, options: dict[str, Any]) -> list[LabelledCase]:
     if name == "log":
         path = path or settings.VAR_DIR / "training" / "log.ndjson.gz"
-    return load_dataset(
+    cases = load_dataset(
         name,
         path=path,
         folder=settings.TRIAGE_DATA_DIR,
         rows=options["rows"],
         seed=options["seed"],
     )
+    if not cases:
+        raise DatasetError(f"the data set {name} has no rows to learn from yet")
+    return cases
 
 
 def _train(cases: list[LabelledCase], options: dict[str, Any]) -> TrainedModel:

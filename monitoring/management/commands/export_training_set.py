@@ -48,6 +48,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"The file cannot be written: {error.strerror}.") from error
         facts = written.as_dict()
-        self.stdout.write(f"{written.path}: {facts['rows']} rows, {facts['from']} to {facts['to']}")
+        days = f", {facts['from']} to {facts['to']}" if facts["rows"] else ""
+        self.stdout.write(f"{written.path}: {facts['rows']} rows{days}")
         for reason, n in facts["left_out"].items():
             self.stdout.write(f"left out, {reason}: {n}")
