@@ -195,7 +195,7 @@ def replayed(row: MLPredictionLog, *, models: InstalledModels) -> Replayed:
         row,
         verdict=_verdict(case, row=row),
         opinion=_opinion(case, row=row, models=models),
-        also=case_columns(case),
+        also={**case_columns(case), "site": case.site},
     )
 
 
@@ -216,7 +216,9 @@ def _compared(
             Decider(row.decider),
             kill_switch=row.fallback_reason == FallbackReason.KILL_SWITCH,
         )
-        differing = _differing(row, decision_columns(decision) | (also or {}))
+        # Whoever is in an arm is decided for by it.
+        columns = decision_columns(decision) | {"ab_group": row.ab_group and row.decider}
+        differing = _differing(row, columns | (also or {}))
     except (TypeError, ValueError, IndexError):
         differing = (CONTRADICTION,)
     return Replayed(prediction_id=row.pk, differing=differing, reasons=reasons)

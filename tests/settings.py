@@ -4,8 +4,18 @@
 them the tests run on SQLite and without Redis, the embedded default.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
+
+
+def folder(prefix: str) -> str:
+    """Return a new folder that goes when the tests end."""
+    path = tempfile.mkdtemp(prefix=prefix)
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
 
 os.environ.update(
     DATABASE_URL=os.environ.get("TEST_DATABASE_URL", ""),
@@ -18,16 +28,16 @@ os.environ.update(
     INTAKE_KEYS="dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtMTI=",
     MODEL_SIGNING_KEY="dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtMTI=",
     MODEL_PUBLIC_KEYS="",
-    MODEL_STORE=tempfile.mkdtemp(prefix="triage-models-"),
+    MODEL_STORE=folder("triage-models-"),
     TRIAGE_LOAD="never",
     ALERT_EMAILS="on-call@hospital.example",
     LOG_LEVEL="WARNING",
 )
 
-from config.settings import *  # noqa: F403
+from config.settings import *  # noqa: E402, F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 if not os.environ["DATABASE_URL"]:
     # A real file, as in service: SQLite in memory locks differently.
-    DATABASES["default"]["TEST"] = {"NAME": f"{tempfile.mkdtemp(prefix='triage-db-')}/test.sqlite3"}  # noqa: F405
+    DATABASES["default"]["TEST"] = {"NAME": f"{folder('triage-db-')}/test.sqlite3"}  # noqa: F405

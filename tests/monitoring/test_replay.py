@@ -170,6 +170,8 @@ def test_whatever_was_decided_is_decided_again(
         ({"news2": 20}, {"news2"}),
         ({"immediate": True}, {"immediate"}),
         ({"heart_rate": F("heart_rate") + 1}, {"heart_rate"}),
+        ({"site": "elsewhere"}, {"site"}),
+        ({"ab_group": "rules"}, {"ab_group"}),
         ({"age_years": 50.5}, {"age_years"}),
         ({"fallback_reason": "timeout"}, {"fallback_reason"}),
     ],
