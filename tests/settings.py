@@ -12,8 +12,14 @@ import tempfile
 
 def folder(prefix: str) -> str:
     """Return a new folder that goes when the tests end."""
-    path = tempfile.mkdtemp(prefix=prefix)
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    path, owner = tempfile.mkdtemp(prefix=prefix), os.getpid()
+
+    def remove() -> None:
+        # A child that a test forks ends before the tests do.
+        if os.getpid() == owner:
+            shutil.rmtree(path, ignore_errors=True)
+
+    atexit.register(remove)
     return path
 
 
