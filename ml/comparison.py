@@ -15,8 +15,9 @@ from ml.labelled import LabelledCase
 from ml.predictor import predict
 from triage_rules import combine
 from triage_rules import evaluate as evaluate_rules
-from triage_rules.case import TriageCase, case_from_request
+from triage_rules.case import case_from_request
 from triage_rules.level import Decider, Level, Opinion
+from triage_rules.outcome import Verdict
 
 DECIDERS = ("model", "rules", "hybrid", "nurse")
 ARGMAX = "argmax"
@@ -32,6 +33,12 @@ class Judged:
     opinion: Opinion
     rules: Level
     hybrid: Level
+
+    @classmethod
+    def of(cls, case: LabelledCase, verdict: Verdict, opinion: Opinion) -> Judged:
+        """Return what each says, given the rules' verdict; hybrid is the model's arm."""
+        decision = combine(verdict, opinion, Decider.ML)
+        return cls(case=case, opinion=opinion, rules=verdict.level, hybrid=decision.level)
 
     def level_by(self, decider: str) -> Level | None:
         """Return the answer of one of ``DECIDERS``, or the likeliest level of the model."""
@@ -49,7 +56,7 @@ def judge(cases: Iterable[LabelledCase], *, model: LoadedModel | None) -> Iterat
     """Yield each case with every decider's answer."""
     for case in cases:
         patient = case_from_request(case.request)
-        yield _judged(case, patient, predict(patient, model=model))
+        yield Judged.of(case, evaluate_rules(patient), predict(patient, model=model))
 
 
 def judged(case: LabelledCase, opinion: Opinion) -> Judged:
@@ -57,7 +64,7 @@ def judged(case: LabelledCase, opinion: Opinion) -> Judged:
 
     The hybrid is the decision in the model's arm.
     """
-    return _judged(case, case_from_request(case.request), opinion)
+    return Judged.of(case, evaluate_rules(case_from_request(case.request)), opinion)
 
 
 def unsaved(model: TrainedModel) -> LoadedModel:
@@ -117,12 +124,6 @@ def compare(
         "subgroups": _subgroups(rows, deciders),
         **_of_probabilities(rows),
     }
-
-
-def _judged(case: LabelledCase, patient: TriageCase, opinion: Opinion) -> Judged:
-    verdict = evaluate_rules(patient)
-    decision = combine(verdict, opinion, Decider.ML)
-    return Judged(case=case, opinion=opinion, rules=verdict.level, hybrid=decision.level)
 
 
 def _likeliest(opinion: Opinion) -> Level | None:

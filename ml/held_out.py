@@ -17,10 +17,9 @@ from ml.artefacts import LoadedModel
 from ml.comparison import Judged
 from ml.labelled import LabelledCase
 from ml.predictor import predict
-from triage_rules import combine
 from triage_rules import evaluate as evaluate_rules
 from triage_rules.case import case_from_request
-from triage_rules.level import Abstention, Decider, Level, Opinion
+from triage_rules.level import Abstention, Level, Opinion
 
 Answerer = Callable[[LabelledCase], Opinion]
 
@@ -67,15 +66,7 @@ def judge_each(cases: Iterable[LabelledCase], *answerers: Answerer) -> Iterator[
     """Yield what patients would be answered with each version; the rules are asked once a case."""
     for case in cases:
         verdict = evaluate_rules(case_from_request(case.request))
-        yield tuple(
-            Judged(
-                case=case,
-                opinion=opinion,
-                rules=verdict.level,
-                hybrid=combine(verdict, opinion, Decider.ML).level,
-            )
-            for opinion in (answer(case) for answer in answerers)
-        )
+        yield tuple(Judged.of(case, verdict, answer(case)) for answer in answerers)
 
 
 def _record(case: LabelledCase, opinion: Opinion, *, key: bytes) -> bytes:

@@ -173,7 +173,8 @@ def train(
         rows = _Rows.of(cases)
         fitted = _cross_fit(rows, seed=seed, tell=tell)
         candidates = [_calibrate(name, fitted, rows.labels) for name in CANDIDATES]
-        chosen = min(candidates, key=lambda one: _cost(rows.labels, one, cost_matrix))
+        compared = _compared(candidates, fitted.prior, rows.labels, cost_matrix)
+        chosen = min(candidates, key=lambda one: compared[one.name]["expected_cost"])
         shares = _missing_shares(chosen.probabilities, rows)
         probabilities = moved_up(chosen.probabilities, shares=rows.missing * shares)
         tell("ask the rules")
@@ -187,9 +188,13 @@ def train(
         opinions = _opinions(probabilities, unlike=fitted.unlike, terms=terms)
         tell("evaluate")
         metrics = {
-            **compare(_judged(rows, verdicts, opinions), cost_matrix=cost_matrix, seed=seed),
+            **compare(
+                list(map(Judged.of, rows.cases, verdicts, opinions)),
+                cost_matrix=cost_matrix,
+                seed=seed,
+            ),
             "baseline": _baseline(rows.labels, fitted.prior),
-            "estimators": _compared(candidates, fitted.prior, rows.labels, cost_matrix),
+            "estimators": list(compared.values()),
             "chosen": chosen.name,
         }
         tell("fit on all rows")
@@ -379,18 +384,6 @@ def _with_threshold(opinion: Opinion, threshold: float) -> Opinion:
     return opinion if opinion.abstained else replace(opinion, threshold=threshold)
 
 
-def _judged(rows: _Rows, verdicts: Sequence[Verdict], opinions: Sequence[Opinion]) -> list[Judged]:
-    return [
-        Judged(
-            case=case,
-            opinion=opinion,
-            rules=verdict.level,
-            hybrid=combine(verdict, opinion, Decider.ML).level,
-        )
-        for case, verdict, opinion in zip(rows.cases, verdicts, opinions, strict=True)
-    ]
-
-
 def _baseline(labels: Labels, prior: Matrix) -> dict[str, Any]:
     """Return what answering the commonest level, with the training shares, would have scored."""
     return evaluate(labels, prior.argmax(axis=1), probabilities=prior).as_dict()
@@ -398,15 +391,16 @@ def _baseline(labels: Labels, prior: Matrix) -> dict[str, Any]:
 
 def _compared(
     candidates: Sequence[_Calibrated], prior: Matrix, labels: Labels, cost_matrix: CostMatrix
-) -> list[dict[str, Any]]:
-    named = [("prior shares", prior), *((one.name, one.probabilities) for one in candidates)]
-    return [_figures(name, found, labels, cost_matrix) for name, found in named]
+) -> dict[str, dict[str, Any]]:
+    """Return the figures of each candidate by its name, after those of knowing nothing."""
+    named = {"prior shares": prior, **{one.name: one.probabilities for one in candidates}}
+    return {name: _figures(name, found, labels, cost_matrix) for name, found in named.items()}
 
 
 def _figures(
     name: str, probabilities: Matrix, labels: Labels, cost_matrix: CostMatrix
 ) -> dict[str, Any]:
-    answers = _answers(probabilities, cost_matrix)
+    answers = np.array([decide(row, cost_matrix=cost_matrix) for row in probabilities.tolist()])
     found = evaluate(labels, answers, probabilities=probabilities)
     return {
         "name": name,
@@ -415,15 +409,6 @@ def _figures(
         **found.short(),
         "ece": found.ece,
     }
-
-
-def _cost(labels: Labels, candidate: _Calibrated, cost_matrix: CostMatrix) -> float:
-    answers = _answers(candidate.probabilities, cost_matrix)
-    return float(np.array(cost_matrix)[labels, answers].mean())
-
-
-def _answers(probabilities: Matrix, cost_matrix: CostMatrix) -> Labels:
-    return np.array([decide(row, cost_matrix=cost_matrix) for row in probabilities.tolist()])
 
 
 def _classifier(
