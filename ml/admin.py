@@ -50,6 +50,21 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
+class ReadOnlyInline(admin.TabularInline):
+    """Rows of another table can be looked at on the page they belong to, and that is all."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A service writes them."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """History is not edited."""
+        return False
+
+
 class ReasonForm(forms.Form):
     """Why what serves should change; it goes with the state that the person saw."""
 
@@ -248,23 +263,14 @@ def _cells(finding: dict[str, Any]) -> list[str]:
     return [*words, *figures, interval]
 
 
-class PhaseInline(admin.TabularInline):
+class PhaseInline(ReadOnlyInline):
     """The phases of an experiment, frozen."""
 
     model = Phase
-    extra = 0
     readonly_fields = (
         "number", "ramp", "ml_share", "default_decider", "model_version", "started_at",
         "ended_at",
     )  # fmt: skip
-
-    def has_add_permission(self, request: HttpRequest, obj: Experiment | None = None) -> bool:
-        """Phases are opened by a service, not typed in."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Experiment | None = None) -> bool:
-        """History stays."""
-        return False
 
 
 @admin.register(Experiment)

@@ -11,7 +11,7 @@ import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from io import BytesIO
@@ -73,6 +73,8 @@ class TrainedModel:
         Whether the training rows were simulated.
     held_out, held_out_opinions
         Labelled cases, and what models that had not learnt from them said of each. Never saved.
+    reference
+        Summary statistics of those cases, which later patients are compared with.
     """
 
     extractor: TriageFeatureExtractor
@@ -89,6 +91,7 @@ class TrainedModel:
     golden_requests: tuple[Mapping[str, Any], ...]
     held_out: tuple[LabelledCase, ...] = ()
     held_out_opinions: tuple[Opinion, ...] = ()
+    reference: Mapping[str, Any] = field(default_factory=dict)
 
     def probabilities(self, case: TriageCase) -> tuple[float, ...]:
         """Return the probability of each level, in the order of ``Level``."""
@@ -311,6 +314,7 @@ def _metadata(model: TrainedModel) -> dict[str, Any]:
         "conformal_quantiles": list(model.conformal_quantiles),
         "libraries": _libraries(),
         "metrics": model.metrics,
+        "reference": model.reference,
     }
 
 

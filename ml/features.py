@@ -16,8 +16,9 @@ from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from ml import schema
-from ml.words import NORMALISER_VERSION, Vocabulary, terms_of_case
+from ml.words import NORMALISER_VERSION, Vocabulary, terms_beside_complaint, terms_of
 from triage_rules.case import ArrivalMode, Consciousness, Pregnancy, Sex, TriageCase, Vitals
+from triage_rules.level import WordCount
 from triage_rules.scores.consciousness import consciousness_from_gcs
 from triage_rules.scores.news2 import VERSION as NEWS2_VERSION
 from triage_rules.scores.news2 import news2
@@ -152,6 +153,8 @@ class Observation:
         What is said of today, as "chest pain" or "fever (resolved)", each once.
     terms
         Words and pairs of words, as often as they were said.
+    words
+        The words of the chief complaint alone; no feature, they are only counted.
     site
         The code of the site; empty where it is not known.
     age
@@ -161,6 +164,7 @@ class Observation:
     structured: tuple[float, ...]
     findings: tuple[str, ...]
     terms: tuple[str, ...]
+    words: tuple[str, ...]
     site: str
     age: float
 
@@ -169,10 +173,12 @@ class Observation:
 @lru_cache(maxsize=16)
 def observe(case: TriageCase) -> Observation:
     """Return what a model may look at in ``case``."""
+    complaint = tuple(terms_of(case.chief_complaint))
     return Observation(
         structured=tuple(_structured(case)),
         findings=tuple(sorted({_named(finding) for finding in _said(case)})),
-        terms=tuple(terms_of_case(case)),
+        terms=(*complaint, *terms_beside_complaint(case)),
+        words=tuple(term for term in complaint if " " not in term),
         site=case.site,
         age=case.age,
     )
@@ -286,6 +292,15 @@ class TriageFeatureExtractor(TransformerMixin, BaseEstimator):  # type: ignore[m
     def understands(self, case: TriageCase) -> bool:
         """Whether training met something of what is said, or enough cases where it did not."""
         return self.unknown_rows_ >= MIN_UNKNOWN_ROWS or self._knows(observe(case))
+
+    def words(self, case: TriageCase) -> WordCount:
+        """Count the words of the chief complaint, and those that are no term of the vocabulary."""
+        return self.count(observe(case))
+
+    def count(self, one: Observation) -> WordCount:
+        """Count the words of an observation's chief complaint, and those that are no term."""
+        unknown = sum(word not in self.vocabulary_.columns for word in one.words)
+        return WordCount(said=len(one.words), unknown=unknown)
 
     def schema(self) -> dict[str, Any]:
         """Return what the columns mean, as plain data for a version's metadata."""

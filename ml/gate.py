@@ -88,8 +88,12 @@ class Paired:
         It joins the Wilson intervals of both shares by their correlation (Newcombe 1998, method
         10), and stays honest where hardly any row differs.
         """
-        low_c, high_c = wilson_interval(self.both + self.only_candidate, self.n)
-        low_s, high_s = wilson_interval(self.both + self.only_serving, self.n)
+        return self.interval_of()
+
+    def interval_of(self, *, z: float = 1.959964) -> Interval:
+        """Return the interval for another level than 95 %."""
+        low_c, high_c = wilson_interval(self.both + self.only_candidate, self.n, z=z)
+        low_s, high_s = wilson_interval(self.both + self.only_serving, self.n, z=z)
         difference = (self.only_candidate - self.only_serving) / self.n
         below = self._reach(self.candidate - low_c, high_s - self.serving)
         above = self._reach(high_c - self.candidate, self.serving - low_s)

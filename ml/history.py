@@ -32,11 +32,30 @@ class AppendOnlyQuerySet(models.QuerySet[Any]):
         """Refuse: history stays."""
         raise AppendOnlyError(f"{self.model.__name__} rows are not deleted")
 
+    def rewrite(self, **values: Any) -> int:
+        """Blank or encrypt anew what the model names in ``may_be_rewritten``.
+
+        For the end of a retention, for erasure and for a change of keys; nothing else may.
+        """
+        frozen = values.keys() - self.model.may_be_rewritten
+        if frozen:
+            raise AppendOnlyError(f"{self.model.__name__} keeps {', '.join(sorted(frozen))} as is")
+        return super().update(**values)
+
+    def prune(self) -> int:
+        """Delete rows whose retention has ended, where the model says that they may go."""
+        if not self.model.may_be_pruned:
+            raise AppendOnlyError(f"{self.model.__name__} rows are not deleted")
+        deleted, _ = super().delete()
+        return deleted
+
 
 class AppendOnlyModel(models.Model):
     """A row that is written once."""
 
     may_change: frozenset[str] = frozenset()
+    may_be_rewritten: frozenset[str] = frozenset()
+    may_be_pruned = False
 
     objects = AppendOnlyQuerySet.as_manager()
 

@@ -12,7 +12,7 @@ import structlog
 from ml import schema
 from ml.artefacts import CostMatrix, LoadedModel
 from triage_rules.case import TriageCase
-from triage_rules.level import Abstention, Contribution, Level, Opinion
+from triage_rules.level import Abstention, Contribution, Level, Opinion, WordCount
 
 if TYPE_CHECKING:
     from ml.features import TriageFeatureExtractor
@@ -79,7 +79,8 @@ def predict(
         return Opinion.abstain(Abstention.MODEL_UNAVAILABLE)
     try:
         if is_unlike(case, extractor=model.extractor):
-            return _abstain(Abstention.OUT_OF_RANGE, model=model)
+            words = model.extractor.words(case)
+            return _abstain(Abstention.OUT_OF_RANGE, model=model, words=words)
         return _opinion(case, model=model, threshold=threshold, explain=explain)
     except Exception as error:  # noqa: BLE001 - whatever breaks, the rules must still answer
         # The class alone: a message might quote what the patient said.
@@ -168,6 +169,7 @@ def _opinion(
         version=model.version,
         digest=model.digest,
         contributions=_contributions(case, opinion, model=model) if explain else (),
+        words=model.extractor.words(case),
     )
 
 
@@ -195,5 +197,5 @@ def _has_extreme_vital(case: TriageCase) -> bool:
     return False
 
 
-def _abstain(reason: Abstention, *, model: LoadedModel) -> Opinion:
-    return Opinion.abstain(reason, version=model.version, digest=model.digest)
+def _abstain(reason: Abstention, *, model: LoadedModel, words: WordCount | None = None) -> Opinion:
+    return Opinion.abstain(reason, version=model.version, digest=model.digest, words=words)

@@ -1,7 +1,7 @@
 """Which arm of the trial a patient belongs to: a keyed hash, the same in every process.
 
-Enrolment and arm are hashed under different purposes, so that growing the ramp never moves
-anybody from one arm to the other.
+Enrolment, arm and audit are hashed under different purposes, so that growing the ramp never moves
+anybody from one arm to the other, and no arm is audited more than another.
 """
 
 from __future__ import annotations
@@ -72,6 +72,15 @@ def assign(*, unit: str | None, key: bytes, phase: PhaseTerms) -> Assignment:
     arm_bucket = _bucket(unit, key=key, phase=phase, purpose="arm")
     arm = Decider.ML if arm_bucket < phase.ml_share else Decider.RULES
     return Assignment(phase=phase, decider=arm, ab_group=arm, bucket=arm_bucket)
+
+
+def audit_drawn(*, unit: str, key: bytes, experiment: str, share: float) -> bool:
+    """Tell whether a unit is drawn for a label by somebody who has not seen the answer.
+
+    A larger share draws the same units and more.
+    """
+    drawn = bucket(key=key, experiment=experiment, purpose="audit", unit=unit.strip())
+    return drawn < round(share * BUCKETS)
 
 
 def _bucket(unit: str, *, key: bytes, phase: PhaseTerms, purpose: str) -> int:

@@ -34,12 +34,13 @@ from ml.features import (
 )
 from ml.labelled import LabelledCase
 from ml.predictor import Terms, decide, is_unlike, opinion_of
+from ml.reference import reference_of
 from ml.simulator import simulate
 from ml.validation import near_duplicates
 from triage_rules import combine
 from triage_rules import evaluate as evaluate_rules
 from triage_rules.case import TriageCase, case_from_request
-from triage_rules.level import Abstention, Decider, Level, Opinion
+from triage_rules.level import Abstention, Decider, Level, Opinion, WordCount
 from triage_rules.outcome import Verdict
 
 Progress = Callable[[str, int, int], None]
@@ -108,12 +109,13 @@ class _CrossFitted:
     """What models said of rows they had not learnt from.
 
     ``scores`` has one entry per member, rows by levels. ``unlike`` says which rows were unlike
-    anything their model was trained on.
+    anything their model was trained on, ``words`` how many of their words it had met.
     """
 
     scores: Mapping[str, Matrix]
     unlike: NDArray[np.bool_]
     prior: Matrix
+    words: Sequence[WordCount]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +199,13 @@ def train(
             "estimators": list(compared.values()),
             "chosen": chosen.name,
         }
+        reference = reference_of(
+            rows.patients,
+            verdicts=verdicts,
+            opinions=opinions,
+            words=fitted.words,
+            truth=[case.level for case in rows.cases],
+        )
         tell("fit on all rows")
         extractor = _extractor(rows, np.arange(len(cases)))
         matrix = _unmissing(extractor.transform(rows.observations))
@@ -216,6 +225,7 @@ def train(
         golden_requests=golden_requests(),
         held_out=tuple(cases),
         held_out_opinions=tuple(opinions),
+        reference=reference.as_dict(),
     )
 
 
@@ -275,6 +285,7 @@ def _cross_fit(rows: _Rows, *, seed: int, tell: Callable[[str], None]) -> _Cross
     labels = rows.labels
     scores = {name: np.empty((len(labels), len(Level))) for name in MEMBERS}
     unlike, prior = np.zeros(len(labels), dtype=bool), np.empty((len(labels), len(Level)))
+    words: dict[int, WordCount] = {}
     folds = StratifiedGroupKFold(_folds(len(labels)), shuffle=True, random_state=seed)
     for learn, left_out in folds.split(labels, labels, groups=near_duplicates(rows.cases)):
         extractor = _extractor(rows, learn)
@@ -284,9 +295,12 @@ def _cross_fit(rows: _Rows, *, seed: int, tell: Callable[[str], None]) -> _Cross
             member = fit(matrix[learn], labels[learn], seed)
             scores[name][left_out] = _in_chunks(member, matrix[left_out])
         unlike[left_out] = [is_unlike(rows.patients[row], extractor=extractor) for row in left_out]
+        words |= {int(row): extractor.count(rows.observations[row]) for row in left_out}
         dummy = DummyClassifier(strategy="prior").fit(matrix[learn], labels[learn])
         prior[left_out] = dummy.predict_proba(matrix[left_out])
-    return _CrossFitted(scores=scores, unlike=unlike, prior=prior)
+    return _CrossFitted(
+        scores=scores, unlike=unlike, prior=prior, words=[words[row] for row in range(len(labels))]
+    )
 
 
 def _extractor(rows: _Rows, chosen: NDArray[np.intp]) -> TriageFeatureExtractor:

@@ -77,9 +77,8 @@ class Vocabulary:
         return {column: weight / length for column, weight in raw.items()}
 
 
-def terms_of_case(case: TriageCase) -> Iterator[str]:
-    """Yield the terms of everything that is said to be there."""
-    yield from terms_of(case.chief_complaint)
+def terms_beside_complaint(case: TriageCase) -> Iterator[str]:
+    """Yield the terms of everything else that is said to be there."""
     yield from terms_of(case.description)
     for symptom in case.symptoms:
         if symptom.present:

@@ -83,6 +83,14 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WordCount:
+    """How many words the chief complaint has, and how many of them the model has never met."""
+
+    said: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
     """What the model says, or why it says nothing.
 
@@ -100,6 +108,8 @@ class Opinion:
         The model that spoke; None when there was none.
     abstained
         None when the model answered.
+    words
+        What the model knew of the complaint; None when it did not get to reading it.
     """
 
     level: Level | None = None
@@ -110,6 +120,7 @@ class Opinion:
     digest: str | None = None
     abstained: Abstention | None = None
     contributions: tuple[Contribution, ...] = ()
+    words: WordCount | None = None
 
     def __post_init__(self) -> None:
         if (self.level is None) == (self.abstained is None):
@@ -131,7 +142,12 @@ class Opinion:
 
     @classmethod
     def abstain(
-        cls, reason: Abstention, *, version: str | None = None, digest: str | None = None
+        cls,
+        reason: Abstention,
+        *,
+        version: str | None = None,
+        digest: str | None = None,
+        words: WordCount | None = None,
     ) -> Opinion:
         """Return an opinion that gives no level, only the reason."""
-        return cls(abstained=reason, version=version, digest=digest)
+        return cls(abstained=reason, version=version, digest=digest, words=words)

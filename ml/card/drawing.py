@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 NAMESPACE = "http://www.w3.org/2000/svg"
@@ -21,10 +22,24 @@ GREY = "#8a94a3"
 class Drawing:
     """One figure, with its title and description for those who cannot see it.
 
-    Coordinates are pixels from the top left corner.
+    Coordinates are pixels from the top left corner. Drawings that share a page need a ``name``
+    each, so that their titles can be told apart; ``ink`` and ``paper`` may be CSS variables there.
     """
 
-    def __init__(self, *, width: float, height: float, title: str, description: str) -> None:
+    def __init__(
+        self,
+        *,
+        width: float,
+        height: float,
+        title: str,
+        description: str,
+        name: str = "",
+        ink: str = INK,
+        paper: str = PAPER,
+    ) -> None:
+        prefix = f"{name}-" if name else ""
+        self._ink = ink
+        self._paper = paper
         self._root = ET.Element(
             "svg",
             {
@@ -33,13 +48,13 @@ class Drawing:
                 "width": _number(width),
                 "height": _number(height),
                 "role": "img",
-                "aria-labelledby": "title description",
+                "aria-labelledby": f"{prefix}title {prefix}description",
                 "font-family": FONT,
             },
         )
-        ET.SubElement(self._root, "title", {"id": "title"}).text = title
-        ET.SubElement(self._root, "desc", {"id": "description"}).text = description
-        self.rectangle(0, 0, width, height, fill=PAPER)
+        ET.SubElement(self._root, "title", {"id": f"{prefix}title"}).text = title
+        ET.SubElement(self._root, "desc", {"id": f"{prefix}description"}).text = description
+        self.rectangle(0, 0, width, height, fill=paper)
 
     def text(
         self,
@@ -49,13 +64,21 @@ class Drawing:
         *,
         anchor: str = "start",
         size: float = 13,
-        fill: str = INK,
+        fill: str | None = None,
         bold: bool = False,
+        halo: bool = False,
     ) -> None:
-        """Write ``words`` with their base line at ``y``."""
-        given = {"x": _number(x), "y": _number(y), "font-size": _number(size), "fill": fill}
+        """Write ``words`` with their base line at ``y``; a ``halo`` keeps lines off them."""
+        given = {
+            "x": _number(x),
+            "y": _number(y),
+            "font-size": _number(size),
+            "fill": fill or self._ink,
+        }
         given |= {"text-anchor": anchor} if anchor != "start" else {}
         given |= {"font-weight": "600"} if bold else {}
+        if halo:
+            given |= {"stroke": self._paper, "stroke-width": "4", "paint-order": "stroke"}
         ET.SubElement(self._root, "text", given).text = words
 
     def line(
@@ -63,7 +86,7 @@ class Drawing:
         start: tuple[float, float],
         end: tuple[float, float],
         *,
-        stroke: str = INK,
+        stroke: str | None = None,
         width: float = 1,
         dashes: str | None = None,
     ) -> None:
@@ -73,10 +96,30 @@ class Drawing:
             "y1": _number(start[1]),
             "x2": _number(end[0]),
             "y2": _number(end[1]),
-            "stroke": stroke,
+            "stroke": stroke or self._ink,
             "stroke-width": _number(width),
         }
         ET.SubElement(self._root, "line", given | ({"stroke-dasharray": dashes} if dashes else {}))
+
+    def path(
+        self,
+        points: Iterable[tuple[float, float]],
+        *,
+        stroke: str,
+        width: float = 2,
+        dashes: str | None = None,
+    ) -> None:
+        """Draw straight lines from point to point."""
+        given = {"points": _points(points), "fill": "none"}
+        given |= {"stroke": stroke, "stroke-width": _number(width)}
+        ET.SubElement(
+            self._root, "polyline", given | ({"stroke-dasharray": dashes} if dashes else {})
+        )
+
+    def area(self, points: Iterable[tuple[float, float]], *, fill: str, opacity: float = 1) -> None:
+        """Fill what the points go round."""
+        given = {"points": _points(points), "fill": fill, "fill-opacity": f"{opacity:.2f}"}
+        ET.SubElement(self._root, "polygon", given)
 
     def rectangle(
         self,
@@ -101,15 +144,19 @@ class Drawing:
         given |= {"stroke": stroke, "stroke-width": "1.5"} if stroke else {}
         ET.SubElement(self._root, "rect", given)
 
-    def mark(self, x: float, y: float, *, shape: str, colour: str) -> None:
-        """Draw a full ``disc``, an open ``diamond`` or an open ``square`` around a point."""
+    def mark(self, x: float, y: float, *, shape: str, colour: str, radius: float = 5) -> None:
+        """Draw a full ``disc``, an open ``ring``, ``diamond`` or ``square`` around a point."""
+        centre = {"cx": _number(x), "cy": _number(y), "r": _number(radius)}
         if shape == "disc":
-            centre = {"cx": _number(x), "cy": _number(y), "r": "5", "fill": colour}
-            ET.SubElement(self._root, "circle", centre)
+            ET.SubElement(self._root, "circle", centre | {"fill": colour})
+            return
+        if shape == "ring":
+            outline = {"fill": self._paper, "stroke": colour, "stroke-width": "1.5"}
+            ET.SubElement(self._root, "circle", centre | outline)
             return
         corners = _DIAMOND if shape == "diamond" else _SQUARE
-        points = " ".join(f"{_number(x + dx)},{_number(y + dy)}" for dx, dy in corners)
-        outline = {"points": points, "fill": PAPER, "stroke": colour, "stroke-width": "2"}
+        points = _points((x + dx, y + dy) for dx, dy in corners)
+        outline = {"points": points, "fill": self._paper, "stroke": colour, "stroke-width": "2"}
         ET.SubElement(self._root, "polygon", outline)
 
     def as_bytes(self) -> bytes:
@@ -121,6 +168,10 @@ class Drawing:
 
 _DIAMOND = ((0, -6), (6, 0), (0, 6), (-6, 0))
 _SQUARE = ((-4.5, -4.5), (4.5, -4.5), (4.5, 4.5), (-4.5, 4.5))
+
+
+def _points(points: Iterable[tuple[float, float]]) -> str:
+    return " ".join(f"{_number(x)},{_number(y)}" for x, y in points)
 
 
 def _number(value: float) -> str:
