@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
+from django.db.models import QuerySet
 from knox.models import AuthToken
 from rest_framework.exceptions import AuthenticationFailed
 
@@ -24,7 +25,9 @@ PASSWORD_FILE = "dev-passwords"  # noqa: S105
 TOKEN_FILE = "dev-token"  # noqa: S105
 REVIEWER_PERMISSIONS = (
     "add_groundtruth",
+    "change_alert",
     "view_alert",
+    "view_alertdelivery",
     "view_groundtruth",
     "view_mlpredictionlog",
     "view_monitoringrun",
@@ -87,6 +90,8 @@ def demo_setup(folder: Path) -> None:
     reviewer = _user_ensure("reviewer", password=passwords["reviewer"], is_staff=True)
     reviewer.groups.add(_reviewer_group_ensure())
     frontend = _user_ensure("frontend", password=None)
+    # The token that `make run` prints also shows the summary.
+    frontend.user_permissions.add(*_permissions(("view_monitoringrun",)))
     _token_ensure(folder / TOKEN_FILE, user=frontend)
 
 
@@ -142,13 +147,13 @@ def _user_ensure(
 
 
 def _reviewer_group_ensure() -> Group:
-    group, created = Group.objects.get_or_create(name="reviewer")
-    if created:
-        permissions = Permission.objects.filter(
-            content_type__app_label="monitoring", codename__in=REVIEWER_PERMISSIONS
-        )
-        group.permissions.set(permissions)
+    group, _ = Group.objects.get_or_create(name="reviewer")
+    group.permissions.add(*_permissions(REVIEWER_PERMISSIONS))
     return group
+
+
+def _permissions(names: Iterable[str]) -> QuerySet[Permission]:
+    return Permission.objects.filter(content_type__app_label="monitoring", codename__in=names)
 
 
 def _token_ensure(path: Path, *, user: User) -> None:

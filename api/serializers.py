@@ -17,13 +17,18 @@ from api.fields import (
 )
 from ml import schema
 from ml.schema import InputField, Kind, Presence
-from monitoring.labels import Label, LabelScale, LabelSource
+from monitoring.labels import (
+    LEVEL_WORDS,
+    MAX_NOTE_CHARACTERS,
+    Label,
+    LabelScale,
+    LabelSource,
+    level_said,
+)
 from triage_rules.case import DAYS_PER_YEAR, Range
-from triage_rules.level import Level
 
 OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
 FIVE_LEVELS = Range(1, 5, "(1 is the most urgent)", whole=True)
-MAX_NOTE_CHARACTERS = 2_000
 
 
 def request_field(spec: InputField) -> serializers.Field[Any, Any, Any, Any]:
@@ -115,7 +120,7 @@ class TriageRequestSerializer(SchemaSerializer):
 class GroundTruthSerializer(StrictSerializer):
     """What was right, as a clinician, an outcome or an audit says."""
 
-    level = WordField(schema.LEVEL_WORDS, **OPTIONAL)
+    level = WordField(LEVEL_WORDS, **OPTIONAL)
     scale = WordField(LabelScale.values, **OPTIONAL)
     original_level = NumberField(FIVE_LEVELS, **OPTIONAL)
     source = WordField(LabelSource.values)  # type: ignore[assignment]
@@ -132,8 +137,12 @@ class GroundTruthSerializer(StrictSerializer):
             raise _field_error(
                 "level", "required", "Either level or scale and original_level is needed."
             )
-        if level and original and Level.from_five_level(original).label != level:
-            raise _field_error("level", "levels_disagree", "Must agree with original_level.")
+        try:
+            level_said(level, original=original)
+        except ValueError:
+            raise _field_error(
+                "level", "levels_disagree", "Must agree with original_level."
+            ) from None
         return attrs
 
     def reported(self) -> Label:
@@ -141,11 +150,7 @@ class GroundTruthSerializer(StrictSerializer):
         values = self.validated_data
         original = values.get("original_level")
         return Label(
-            level=(
-                Level.from_label(values["level"])
-                if values.get("level")
-                else Level.from_five_level(original)
-            ),
+            level=level_said(values.get("level"), original=original),
             source=LabelSource(values["source"]),
             saw_prediction=values.get("saw_prediction"),
             scale=values.get("scale") or "",

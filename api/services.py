@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from api.errors import NotRecordedError
+from api.instruments import DECISION_SECONDS
 from ml.experiments import NO_PHASE, phase_current
 from ml.routing import Assignment, assign
 from ml.service import TriagePredictionService
@@ -31,6 +32,7 @@ class Answer:
     prediction_id: uuid.UUID | None
 
 
+@DECISION_SECONDS.time()
 def triage_decide(
     *, case: TriageCase, caller: Caller, body: Mapping[str, Any], explain: bool = False
 ) -> Answer:

@@ -22,8 +22,10 @@ from api.middleware import request_id_of
 from api.serializers import GroundTruthSerializer, LoginSerializer, TriageRequestSerializer
 from api.services import triage_decide
 from ml.service import TriagePredictionService
+from monitoring.labelling import ground_truth_record
+from monitoring.labels import level_word
 from monitoring.selectors import prediction_in_scope
-from monitoring.services import Caller, ground_truth_record
+from monitoring.services import Caller
 from triage_rules.case import case_from_request
 
 
@@ -71,7 +73,7 @@ class GroundTruthView(JSONView):
         )
         body = {
             "prediction_id": str(prediction_id),
-            "level": outcome.level.label,
+            "level": level_word(outcome.level),
             "state": outcome.state,
             "ground_truth": None if outcome.resolved is None else outcome.resolved.label,
         }

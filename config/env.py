@@ -122,6 +122,15 @@ def env_secret(name: str, *, at_least: int = 32) -> str:
     return value
 
 
+def env_secrets(name: str, *, at_least: int = 32) -> list[str]:
+    """Return comma-separated secrets, possibly none, from ``NAME`` or ``NAME_FILE``."""
+    text = env_text(name) or _read_secret_file(name)
+    values = [value.strip() for value in text.split(",") if value.strip()]
+    if any(len(value) < at_least for value in values):
+        raise SettingError(f"Each of {name} must have at least {at_least} characters.")
+    return values
+
+
 def env_signing_key(name: str) -> Ed25519PrivateKey | None:
     """Return the key that signs model versions, or None in a process that trains no model."""
     text = env_text(name) or _read_secret_file(name)

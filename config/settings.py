@@ -21,6 +21,7 @@ from config.env import (
     env_number,
     env_public_keys,
     env_secret,
+    env_secrets,
     env_signing_key,
     env_text,
     env_url,
@@ -66,6 +67,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "api.middleware.RequestIdMiddleware",
+    "api.instruments.InstrumentsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -111,7 +113,7 @@ SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
 SECURE_HSTS_SECONDS = 0 if DEBUG else int(timedelta(days=365).total_seconds())
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 SECURE_SSL_REDIRECT = env_bool("SECURE_SSL_REDIRECT", default=not DEBUG)
-SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 # Only a proxy that sets this header itself may be trusted with it.
 if env_bool("BEHIND_TLS_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -169,6 +171,10 @@ RETRAIN_AFTER_ALERT = env_bool("RETRAIN_AFTER_ALERT", default=False)
 RETRAIN_AFTER_LABELS = env_whole("RETRAIN_AFTER_LABELS", 0, low=0, high=10_000_000)
 _SCHEDULES = {
     "check_accuracy": env_cron("ACCURACY_CHECK_CRON", "15 5 * * *"),
+    "check_drift": env_cron("DRIFT_CHECK_CRON", "30 5 * * *"),
+    "watch_runs": crontab(minute="5"),
+    "deliver_alerts": crontab(minute="*/5"),
+    "prune_logs": env_cron("PRUNE_CRON", "45 2 * * *"),
     "retrain_model": env_cron("RETRAIN_CRON"),
     "retrain_when_due": (
         crontab(minute="45") if RETRAIN_AFTER_ALERT or RETRAIN_AFTER_LABELS else None
@@ -213,6 +219,8 @@ if not MODEL_PUBLIC_KEYS and not DEBUG:
     )
 PATIENT_ID_KEY = env_secret("PATIENT_ID_KEY").encode()
 ASSIGNMENT_KEY = env_secret("ASSIGNMENT_KEY").encode()
+# Keys that pseudonyms were once made with: a patient is still found under them.
+PATIENT_ID_OLD_KEYS = [key.encode() for key in env_secrets("PATIENT_ID_OLD_KEYS")]
 INTAKE_KEYS = [key.strip() for key in env_secret("INTAKE_KEYS").split(",") if key.strip()]
 try:
     for _key in INTAKE_KEYS:
@@ -233,6 +241,16 @@ CONFIDENCE_THRESHOLD = (
 ACCURACY_THRESHOLD = env_number("ACCURACY_THRESHOLD", 0.75, low=0, high=1)
 ACCURACY_MIN_LABELS = env_whole("ACCURACY_MIN_LABELS", 30, low=1, high=1_000_000)
 LABEL_MATURITY_DAYS = env_whole("LABEL_MATURITY_DAYS", 1, low=0, high=365)
+# The share of answers not urgent enough that is taken to be usual; None: the version's own.
+UNDER_TRIAGE_EXPECTED = (
+    env_number("UNDER_TRIAGE_EXPECTED", 0.05, low=0.001, high=0.5)
+    if env_text("UNDER_TRIAGE_EXPECTED")
+    else None
+)
+AUDIT_SHARE = env_number("AUDIT_SHARE", 0.02, low=0, high=1)
+LATENCY_WARNING_MS = env_number("LATENCY_WARNING_MS", 250, low=1, high=60_000)
+DRIFT_WINDOW_DAYS = env_whole("DRIFT_WINDOW_DAYS", 7, low=1, high=90)
+DRIFT_MIN_ROWS = env_whole("DRIFT_MIN_ROWS", 200, low=50, high=1_000_000)
 SITE_TIME_ZONE = env_zone("SITE_TIME_ZONE", "UTC")
 # What a candidate learns from beside the log, which alone may be too small or too like itself.
 RETRAIN_BASE = env_word("RETRAIN_BASE", "synthetic", ("synthetic", "ktas", "nhamcs", "csv"))
@@ -240,6 +258,13 @@ RETRAIN_BASE_PATH = env_text("RETRAIN_BASE_PATH")
 if RETRAIN_BASE == "csv" and not RETRAIN_BASE_PATH:
     raise SettingError("RETRAIN_BASE_PATH is not set, and RETRAIN_BASE is csv.")
 TRIAGE_DATA_DIR = Path(env_text("TRIAGE_DATA_DIR", str(BASE_DIR / "data")))
+
+# --- retention ------------------------------------------------------------------------------------
+INTAKE_RETENTION_DAYS = env_whole("INTAKE_RETENTION_DAYS", 180, low=1, high=36_500)
+LOG_RETENTION_DAYS = env_whole("LOG_RETENTION_DAYS", 730, low=1, high=36_500)
+ACCESS_RETENTION_DAYS = env_whole("ACCESS_RETENTION_DAYS", 2_190, low=1, high=36_500)
+if INTAKE_RETENTION_DAYS > LOG_RETENTION_DAYS:
+    raise SettingError("INTAKE_RETENTION_DAYS must not be above LOG_RETENTION_DAYS.")
 
 # --- alerts ---------------------------------------------------------------------------------------
 ALERT_EMAILS = env_list("ALERT_EMAILS")
@@ -254,6 +279,11 @@ globals().update(
     )
 )
 EMAIL_TIMEOUT = 10
+ALERT_WEBHOOK_URL = env_url("ALERT_WEBHOOK_URL", "", schemes=("https", "http"))
+ALERT_WEBHOOK_SECRET = env_secret("ALERT_WEBHOOK_SECRET").encode() if ALERT_WEBHOOK_URL else b""
+# Called every hour while the newest checks are on record; whoever is there raises the alarm when
+# nothing comes.
+HEARTBEAT_URL = env_url("HEARTBEAT_URL", "", schemes=("https", "http"))
 
 LOGGING = logging_config(
     level=env_word("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))

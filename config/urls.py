@@ -5,8 +5,12 @@ from django.urls import include, path
 
 admin.site.site_header = admin.site.site_title = "Triage service"
 admin.site.index_title = "Record and trial"
+# An address nobody serves is answered by 404, not by a redirect that repeats it.
+admin.site.final_catch_all_view = False
+admin.site.index_template = "admin/monitoring/index.html"
 
 urlpatterns = [
+    path("admin/monitoring/", include("monitoring.admin.urls")),
     path("admin/", admin.site.urls),
     path("", include("api.urls")),
 ]

@@ -63,7 +63,13 @@ def secret_files_complete(folder: Path) -> None:
     not the user of the host.
     """
     password = secrets.token_urlsafe(32)
-    files = {name.lower(): value + "\n" for name, value in secret_values().items()}
+    values = {
+        **secret_values(),
+        "ALERT_WEBHOOK_SECRET": secrets.token_urlsafe(32),
+        # Filled by hand when PATIENT_ID_KEY changes.
+        "PATIENT_ID_OLD_KEYS": "",
+    }
+    files = {name.lower(): value + "\n" for name, value in values.items()}
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     if not (folder / "postgres_password").exists():

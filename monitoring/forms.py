@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from django import forms
 
-from monitoring.labels import Label, LabelSource
+from monitoring.labels import CANNOT_ASSESS, MAX_NOTE_CHARACTERS, Label, LabelSource
 from monitoring.models import LEVEL_CHOICES
 from triage_rules.level import Level
+
+
+def _level(word: str) -> Level | None:
+    return None if word == CANNOT_ASSESS else Level(int(word))
 
 
 class LabelForm(forms.Form):
@@ -14,8 +18,12 @@ class LabelForm(forms.Form):
 
     level = forms.TypedChoiceField(
         label="What would have been right",
-        choices=[("", "choose a level"), *LEVEL_CHOICES],
-        coerce=lambda value: Level(int(value)),
+        choices=[
+            ("", "choose a level"),
+            *LEVEL_CHOICES,
+            (CANNOT_ASSESS, "cannot be assessed from this record"),
+        ],
+        coerce=_level,
     )
     source = forms.ChoiceField(
         label="Known from", choices=LabelSource.choices, initial=LabelSource.CLINICIAN
@@ -23,15 +31,15 @@ class LabelForm(forms.Form):
     note = forms.CharField(
         label="Note (stored encrypted)",
         required=False,
-        max_length=2_000,
+        max_length=MAX_NOTE_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
 
-    def label(self) -> Label:
+    def label(self, *, saw_prediction: bool = True) -> Label:
         """Return the checked label; a reviewer in the admin has seen the prediction."""
         return Label(
             level=self.cleaned_data["level"],
             source=LabelSource(self.cleaned_data["source"]),
             note=self.cleaned_data["note"],
-            saw_prediction=True,
+            saw_prediction=saw_prediction,
         )

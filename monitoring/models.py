@@ -13,12 +13,41 @@ from uuid_utils.compat import uuid7
 from ml.history import AppendOnlyModel
 from monitoring.intake import SealedIntake, unseal
 from monitoring.labels import LabelScale, LabelSource, LabelState
-from triage_rules.case import Consciousness
+from triage_rules.case import ArrivalMode, Consciousness, Sex
 from triage_rules.level import Decider, Level
 from triage_rules.outcome import FallbackReason, Method
 
 LEVEL_CHOICES = [(level.value, level.label) for level in Level]
 LAST_LEVEL = max(Level).value
+# What a row loses in the end, and what it then holds. Who decided what, and by which versions,
+# stays: it is how the service is judged, and tells of nobody.
+ABOUT_THE_PATIENT: dict[str, Any] = {
+    "triage_log_id": "",
+    "subject": "",
+    "encounter": "",
+    "subject_key_id": "",
+    # A keyed hash of the patient's id: one in a million would still know them by it.
+    "bucket": None,
+    "age_years": None,
+    "sex": "",
+    "arrival_mode": "",
+    "injury": None,
+    "heart_rate": None,
+    "respiratory_rate": None,
+    "spo2": None,
+    "spo2_scale": None,
+    "on_oxygen": None,
+    "systolic_bp": None,
+    "diastolic_bp": None,
+    "temperature_c": None,
+    "consciousness": "",
+    "gcs": None,
+    "pain_score": None,
+    "glucose_mmol_l": None,
+    "missing": [],
+    "words": None,
+    "unknown_words": None,
+}
 
 
 def _choices(words: type) -> list[tuple[str, str]]:
@@ -28,10 +57,13 @@ def _choices(words: type) -> list[tuple[str, str]]:
 class MLPredictionLog(AppendOnlyModel):
     """One answered call: who asked, which arm, what both deciders said, what was answered.
 
-    ``ground_truth`` is the resolved label, filled in later from ``GroundTruth`` rows.
+    ``ground_truth`` is the resolved label, filled in later from ``GroundTruth`` rows. ``words`` and
+    ``unknown_words`` count the words of the complaint and those the model had never met.
+    ``audited`` says that the case was drawn at random for a blind label.
     """
 
     may_change = frozenset({"ground_truth", "ground_truth_at"})
+    may_be_rewritten = frozenset({*ABOUT_THE_PATIENT, "stripped_at"})
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -77,11 +109,14 @@ class MLPredictionLog(AppendOnlyModel):
     rules_needs_human = models.BooleanField()
     news2 = models.PositiveSmallIntegerField(null=True)
 
-    age_years = models.FloatField()
+    age_years = models.FloatField(null=True)
+    sex = models.CharField(max_length=8, blank=True, choices=_choices(Sex))
+    arrival_mode = models.CharField(max_length=16, blank=True, choices=_choices(ArrivalMode))
+    injury = models.BooleanField(null=True)
     heart_rate = models.FloatField(null=True)
     respiratory_rate = models.FloatField(null=True)
     spo2 = models.FloatField(null=True)
-    spo2_scale = models.PositiveSmallIntegerField()
+    spo2_scale = models.PositiveSmallIntegerField(null=True)
     on_oxygen = models.BooleanField(null=True)
     systolic_bp = models.FloatField(null=True)
     diastolic_bp = models.FloatField(null=True)
@@ -91,11 +126,16 @@ class MLPredictionLog(AppendOnlyModel):
     pain_score = models.PositiveSmallIntegerField(null=True)
     glucose_mmol_l = models.FloatField(null=True)
     missing = models.JSONField(default=list)
+    words = models.PositiveSmallIntegerField(null=True)
+    unknown_words = models.PositiveSmallIntegerField(null=True)
 
+    audited = models.BooleanField(default=False)
     latency_ms = models.FloatField()
     durability = models.CharField(max_length=8, default="db")
     ground_truth = models.PositiveSmallIntegerField(null=True, choices=LEVEL_CHOICES)
     ground_truth_at = models.DateTimeField(null=True)
+    # When everything about the patient was taken out: by age, or because the patient asked.
+    stripped_at = models.DateTimeField(null=True)
 
     class Meta(AppendOnlyModel.Meta):
         verbose_name = "prediction"
@@ -125,6 +165,39 @@ class MLPredictionLog(AppendOnlyModel):
                 name="log_labelled_by_time",
             ),
             models.Index(fields=["created_at"], name="log_by_time"),
+            models.Index(
+                fields=["ground_truth_at"],
+                condition=Q(ground_truth__isnull=False),
+                name="log_by_label_time",
+            ),
+            models.Index(fields=["subject"], condition=~Q(subject=""), name="log_by_subject"),
+            # A list of one kind, newest first: ids are in order of time.
+            models.Index(fields=["prediction", "-id"], name="log_by_level"),
+            models.Index(fields=["method", "-id"], name="log_by_method"),
+            models.Index(fields=["ab_group", "-id"], name="log_by_arm"),
+            models.Index(fields=["model_version", "-id"], name="log_by_version"),
+            models.Index(
+                fields=["-id"], condition=Q(ground_truth__isnull=False), name="log_labelled"
+            ),
+            # The queues of the review page hold only what has no label yet.
+            models.Index(fields=["-id"], condition=Q(ground_truth=None), name="log_unlabelled"),
+            models.Index(
+                fields=["-id"],
+                condition=Q(ground_truth=None, fallback_reason=FallbackReason.LOW_CONFIDENCE),
+                name="log_unsure",
+            ),
+            models.Index(
+                fields=["-id"],
+                condition=Q(ground_truth=None)
+                & (Q(model_level__lt=F("rules_level")) | Q(model_level__gt=F("rules_level"))),
+                name="log_differing",
+            ),
+            models.Index(
+                fields=["-id"],
+                condition=Q(ground_truth=None, prediction=Level.EMERGENCY),
+                name="log_acute",
+            ),
+            models.Index(fields=["-id"], condition=Q(audited=True), name="log_drawn"),
         ]
 
     def __str__(self) -> str:
@@ -133,6 +206,9 @@ class MLPredictionLog(AppendOnlyModel):
 
 class TriageIntake(AppendOnlyModel):
     """The request of one answered call, encrypted; it leaves earlier than the row it belongs to."""
+
+    may_be_rewritten = frozenset({"key_id", "token"})
+    may_be_pruned = True
 
     prediction_log = models.OneToOneField(
         MLPredictionLog, on_delete=models.PROTECT, primary_key=True, related_name="intake"
@@ -161,9 +237,13 @@ class TriageIntake(AppendOnlyModel):
 
 
 class GroundTruth(AppendOnlyModel):
-    """One person's or system's word on what would have been right. Rows add up, none is edited."""
+    """One person's or system's word on what would have been right. Rows add up, none is edited.
+
+    Without a level it says that the case cannot be assessed.
+    """
 
     may_change = frozenset({"state"})
+    may_be_rewritten = frozenset({"note_encrypted"})
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     prediction_log = models.ForeignKey(
@@ -171,7 +251,7 @@ class GroundTruth(AppendOnlyModel):
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
-    level = models.PositiveSmallIntegerField(choices=LEVEL_CHOICES)
+    level = models.PositiveSmallIntegerField(null=True, choices=LEVEL_CHOICES)
     scale = models.CharField(max_length=8, blank=True, choices=LabelScale.choices)
     original_level = models.PositiveSmallIntegerField(null=True)
     source = models.CharField(max_length=16, choices=LabelSource.choices)
@@ -192,9 +272,63 @@ class GroundTruth(AppendOnlyModel):
                 name="label_original_level_has_a_scale",
             ),
         ]
+        indexes = [
+            models.Index(
+                fields=["-prediction_log"],
+                condition=Q(state=LabelState.CONFLICT),
+                name="label_conflicts",
+            )
+        ]
 
     def __str__(self) -> str:
-        return f"{self.get_level_display()} by {self.source}"
+        said = "cannot assess" if self.level is None else Level(self.level).label
+        return f"{said} by {self.source}"
+
+
+class AccessEvent(AppendOnlyModel):
+    """Somebody saw, exported or erased what is kept of patients: who, what, when, by which door.
+
+    ``prediction_log`` names the one case that was seen; ``cases`` counts them where there were
+    several.
+    """
+
+    may_be_pruned = True
+
+    class Action(models.TextChoices):
+        """What was done."""
+
+        VIEW = "view"
+        REPLAY = "replay"
+        EXPORT = "export"
+        ERASE = "erase"
+
+    class Door(models.TextChoices):
+        """How they came in; ``AUDIT`` is the review page that shows a case without its answer."""
+
+        ADMIN = "admin"
+        AUDIT = "audit"
+        API = "api"
+        COMMAND = "command"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    actor = models.CharField(max_length=150)
+    action = models.CharField(max_length=8, choices=Action.choices)
+    door = models.CharField(max_length=8, choices=Door.choices)
+    prediction_log = models.ForeignKey(
+        MLPredictionLog, null=True, on_delete=models.PROTECT, related_name="accesses"
+    )
+    cases = models.PositiveIntegerField(default=1)
+
+    class Meta(AppendOnlyModel.Meta):
+        ordering = ("-id",)
+        indexes = [
+            models.Index(fields=["created_at"], name="access_by_time"),
+            models.Index(fields=["action", "-id"], name="access_by_action"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.actor}"
 
 
 class MonitoringRun(models.Model):
@@ -204,6 +338,8 @@ class MonitoringRun(models.Model):
         """What was checked."""
 
         ACCURACY = "accuracy"
+        DRIFT = "drift"
+        RETENTION = "retention"
 
     class Status(models.TextChoices):
         """How it ended."""
@@ -211,12 +347,16 @@ class MonitoringRun(models.Model):
         OK = "ok"
         BELOW_THRESHOLD = "below_threshold"
         NOT_ENOUGH_LABELS = "not_enough_labels"
+        DRIFTED = "drifted"
+        NOT_ENOUGH_ROWS = "not_enough_rows"
+        NO_REFERENCE = "no_reference"
 
     job = models.CharField(max_length=16, choices=Job.choices)
     day = models.DateField()
     status = models.CharField(max_length=32, choices=Status.choices)
     result = models.JSONField()
     ran_at = models.DateTimeField(auto_now=True)
+    duration_ms = models.FloatField(null=True)
 
     class Meta:
         ordering = ("-day",)
@@ -260,7 +400,12 @@ class RetrainingRun(models.Model):
 
 
 class Alert(models.Model):
-    """Something a person must know: one row per policy and day, delivered once."""
+    """Something a person must know: one row per cause and day on which it came up.
+
+    A cause is a policy, and where it watches several things, which of them: ``accuracy``,
+    ``drift.temperature_c``. Of one cause at most one alert is open or acknowledged; while it is,
+    later days add to it.
+    """
 
     class Severity(models.TextChoices):
         """How sure the alarm is."""
@@ -268,18 +413,79 @@ class Alert(models.Model):
         WARNING = "warning"
         CRITICAL = "critical"
 
+    class State(models.TextChoices):
+        """Whether somebody still has to see to it."""
+
+        OPEN = "open"
+        ACKNOWLEDGED = "acknowledged"
+        CLOSED = "closed"
+
     policy = models.CharField(max_length=32)
+    cause = models.CharField(max_length=96)
     day = models.DateField()
+    last_day = models.DateField()
     severity = models.CharField(max_length=16, choices=Severity.choices)
     message = models.TextField()
     provisional = models.BooleanField()
+    state = models.CharField(max_length=16, choices=State.choices, default=State.OPEN)
+    times_reopened = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.CharField(max_length=150, blank=True)
+    acknowledgement = models.CharField(max_length=500, blank=True)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-last_day", "-id")
+        constraints = [
+            models.UniqueConstraint(fields=["cause", "day"], name="alert_once_a_day"),
+            models.UniqueConstraint(
+                fields=["cause"], condition=~Q(state="closed"), name="alert_one_open_per_cause"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cause} {self.day}"
+
+
+class AlertDelivery(models.Model):
+    """One notification of an alert over one channel: claimed once, tried until it is handed over.
+
+    ``number`` counts the notifications of an alert: its first, and one for each time it got worse,
+    came back, or had been open for another week.
+    """
+
+    class Channel(models.TextChoices):
+        """How people are told."""
+
+        EMAIL = "email"
+        WEBHOOK = "webhook"
+
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
+    channel = models.CharField(max_length=8, choices=Channel.choices)
+    number = models.PositiveIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
     claimed_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    error = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        ordering = ("-day",)
-        constraints = [models.UniqueConstraint(fields=["policy", "day"], name="alert_once_a_day")]
+        ordering = ("id",)
+        verbose_name_plural = "alert deliveries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["alert", "channel", "number"], name="delivery_once_a_channel"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(delivered_at=None),
+                name="delivery_pending",
+            )
+        ]
 
     def __str__(self) -> str:
-        return f"{self.policy} {self.day}"
+        return f"{self.alert} by {self.channel}"

@@ -23,8 +23,9 @@ from django.db.models import QuerySet
 
 from ml.artefacts import ArtefactError, LoadedModel, check_golden, load
 from ml.predictor import predict
+from monitoring.access import access_record
 from monitoring.intake import Unreadable, UnreadableIntakeError
-from monitoring.models import MLPredictionLog
+from monitoring.models import AccessEvent, MLPredictionLog
 from monitoring.services import case_columns, decision_columns
 from triage_rules import combine, evaluate
 from triage_rules.case import TriageCase, case_from_request
@@ -165,7 +166,7 @@ class InstalledModels:
 
 
 def decisions_replay(
-    rows: QuerySet[MLPredictionLog], *, models: InstalledModels, watch: Watch = iter
+    rows: QuerySet[MLPredictionLog], *, models: InstalledModels, actor: str, watch: Watch = iter
 ) -> ReplayReport:
     """Decide every row of a query again and return what came of it.
 
@@ -175,25 +176,32 @@ def decisions_replay(
         The rows; their intakes are fetched along.
     models
         The model versions to decide with.
+    actor
+        Who asks; the record keeps that they read the requests.
     watch
         Passes the rows through, such as a progress bar.
     """
+    access_record(
+        actor=actor,
+        action=AccessEvent.Action.REPLAY,
+        door=AccessEvent.Door.COMMAND,
+        cases=rows.count(),
+    )
     report = ReplayReport()
     for row in watch(rows.select_related("intake").iterator(chunk_size=ROWS_HELD)):
         report.add(replayed(row, models=models))
-    read = report.rows - report.from_the_row
-    log.info("intakes_read", purpose="replay", rows=read, differing=len(report.differing))
+    log.info("decisions_replayed", rows=report.rows, differing=len(report.differing))
     return report
 
 
 def replayed(row: MLPredictionLog, *, models: InstalledModels) -> Replayed:
     """Decide one row again and return what came of it."""
-    case = _case(row)
+    case = case_on_record(row)
     if isinstance(case, NotReplayed):
         return _compared(row, verdict=case, opinion=case)
     return _compared(
         row,
-        verdict=_verdict(case, row=row),
+        verdict=verdict_again(case, row=row),
         opinion=_opinion(case, row=row, models=models),
         also={**case_columns(case), "site": case.site},
     )
@@ -228,7 +236,8 @@ def _differing(row: MLPredictionLog, columns: dict[str, object]) -> tuple[str, .
     return tuple(name for name, value in columns.items() if getattr(row, name) != value)
 
 
-def _case(row: MLPredictionLog) -> TriageCase | NotReplayed:
+def case_on_record(row: MLPredictionLog) -> TriageCase | NotReplayed:
+    """Return the case as it was sent, or why it cannot be read."""
     intake = getattr(row, "intake", None)
     if intake is None:
         return NotReplayed.INTAKE_GONE
@@ -241,7 +250,8 @@ def _case(row: MLPredictionLog) -> TriageCase | NotReplayed:
         return NotReplayed.INTAKE_NOT_UNDERSTOOD
 
 
-def _verdict(case: TriageCase, *, row: MLPredictionLog) -> Verdict | NotReplayed:
+def verdict_again(case: TriageCase, *, row: MLPredictionLog) -> Verdict | NotReplayed:
+    """Return what the rules of the row's version say of the case, or why they cannot be asked."""
     ruleset = _ruleset(row)
     return (
         NotReplayed.RULES_VERSION_NOT_INSTALLED

@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from ml.registry import deployed, gate_report, version_get
 from monitoring.accuracy import POLICY as ACCURACY_POLICY
+from monitoring.accuracy import day_to_check
 from monitoring.models import Alert, RetrainingRun
 from monitoring.training_set import labels_new, training_path, training_set_export
 
@@ -76,10 +77,12 @@ def _by_accuracy(since: datetime | None, now: datetime) -> str | None:
     if not settings.RETRAIN_AFTER_ALERT:
         return None
     alerts = Alert.objects.filter(policy=ACCURACY_POLICY, provisional=False)
+    alerts = alerts.exclude(state=Alert.State.CLOSED)
     if since is not None:
-        alerts = alerts.filter(created_at__gt=since)
-    newest = alerts.order_by("-day").first()
-    return None if newest is None else f"accuracy alert of {newest.day}"
+        # An alert that stays open is added to: what counts is the newest day on which it came up.
+        alerts = alerts.filter(last_day__gt=day_to_check(now=since))
+    newest = alerts.order_by("-last_day").first()
+    return None if newest is None else f"accuracy alert of {newest.last_day}"
 
 
 def _by_new_labels(since: datetime | None, now: datetime) -> str | None:
@@ -209,7 +212,9 @@ def _end(run: RetrainingRun, **outcome: Any) -> None:
 
 def _candidate(*, now: datetime, train: Trainer) -> tuple[str, dict[str, Any]]:
     with _aside() as folder:
-        training_set = training_set_export(folder / training_path().name, now=now)
+        training_set = training_set_export(
+            folder / training_path().name, now=now, actor="retraining"
+        )
         version = train(training_set.path)
     figures = version_get(version).metrics
     result = {

@@ -9,10 +9,13 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from monitoring.models import MLPredictionLog
-from triage_rules.level import Level
+
+# How far back a summary looks.
+DEFAULT_DAYS = 28
+MOST_DAYS = 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +36,14 @@ class LocalDay:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """How many labelled predictions share arm, model version, answer and truth."""
+def site_today(*, now: datetime) -> date:
+    """Return the date on the site's own calendar."""
+    return now.astimezone(settings.SITE_TIME_ZONE).date()
 
-    ab_group: str
-    model_version: str
-    prediction: Level
-    ground_truth: Level
-    n: int
+
+def first_id(moment: datetime) -> uuid.UUID:
+    """Return the least id that a row of that moment can have: ids begin with the time."""
+    return uuid.UUID(int=int(moment.timestamp() * 1_000) << 80)
 
 
 def prediction_in_scope(prediction_id: uuid.UUID, *, user: User) -> bool:
@@ -67,31 +69,10 @@ def predictions_newest(
     return rows[:limit]
 
 
-def predictions_counted(span: LocalDay) -> int:
-    """Return how many predictions were made in the span, labelled or not."""
-    return _made_in(span).count()
-
-
-def confusion_cells(span: LocalDay) -> tuple[Cell, ...]:
-    """Return the labelled predictions of the span as counts, in one aggregate query."""
-    rows = (
-        _made_in(span)
-        .filter(ground_truth__isnull=False)
-        .order_by()
-        .values_list("ab_group", "model_version", "prediction", "ground_truth")
-        .annotate(n=Count("pk"))
+def predictions_of(first: date, last: date) -> QuerySet[MLPredictionLog]:
+    """Return the predictions of the site's days from the first to the last, in no order."""
+    zone = settings.SITE_TIME_ZONE
+    return MLPredictionLog.objects.order_by().filter(
+        created_at__gte=LocalDay.of(first, zone=zone).start,
+        created_at__lt=LocalDay.of(last, zone=zone).end,
     )
-    return tuple(
-        Cell(
-            ab_group=ab_group,
-            model_version=model_version,
-            prediction=Level(prediction),
-            ground_truth=Level(ground_truth),
-            n=n,
-        )
-        for ab_group, model_version, prediction, ground_truth, n in rows
-    )
-
-
-def _made_in(span: LocalDay) -> QuerySet[MLPredictionLog]:
-    return MLPredictionLog.objects.filter(created_at__gte=span.start, created_at__lt=span.end)

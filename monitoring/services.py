@@ -1,4 +1,4 @@
-"""The only writers of the record: predictions and labels."""
+"""The only writer of predictions: one row and its encrypted intake for every answered call."""
 
 from __future__ import annotations
 
@@ -9,19 +9,14 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet
-from django.utils import timezone
 
-from ml.routing import Assignment
-from monitoring.encryption import decrypt, encrypt
+from ml.routing import Assignment, audit_drawn
 from monitoring.intake import seal
-from monitoring.labels import Label, LabelState
-from monitoring.models import GroundTruth, MLPredictionLog, TriageIntake
+from monitoring.models import MLPredictionLog, TriageIntake
 from monitoring.pseudonyms import key_id, pseudonym
 from triage_rules.case import TriageCase, Vitals
-from triage_rules.level import Level, Opinion
+from triage_rules.level import Opinion
 from triage_rules.outcome import Decision, Verdict
 
 log = structlog.get_logger(__name__)
@@ -68,8 +63,11 @@ def prediction_log_create(
         **_trial(assignment),
         **decision_columns(decision),
         **case_columns(case),
+        **_context(case),
+        **_words(decision.opinion),
         latency_ms=latency_ms,
     )
+    row.audited = _audited(row, caller)
     sealed = seal(body)
     intake = TriageIntake(prediction_log=row, key_id=sealed.key_id, token=sealed.token)
     with transaction.atomic(durable=True):
@@ -122,6 +120,25 @@ def _trial(assignment: Assignment) -> dict[str, object]:
     }
 
 
+def _audited(row: MLPredictionLog, caller: Caller) -> bool:
+    """Draw the patient, or where the call names none the call itself, for a blind label."""
+    return audit_drawn(
+        unit=(caller.patient_id or "").strip() or str(row.id),
+        key=settings.ASSIGNMENT_KEY,
+        experiment=row.experiment,
+        share=settings.AUDIT_SHARE,
+    )
+
+
+def _context(case: TriageCase) -> dict[str, object]:
+    """Return what drift and slices are counted by, and no decision was made from alone."""
+    return {
+        "sex": case.sex or "",
+        "arrival_mode": case.arrival_mode or "",
+        "injury": case.injury,
+    }
+
+
 def _answer(decision: Decision) -> dict[str, object]:
     return {
         "method": decision.method,
@@ -144,6 +161,13 @@ def _model_column(opinion: Opinion) -> dict[str, object]:
         "model_version": opinion.version or "",
         "model_digest": opinion.digest or "",
     }
+
+
+def _words(opinion: Opinion) -> dict[str, object]:
+    """Return how much of the complaint the model knew, in numbers; no word is kept."""
+    if opinion.words is None:
+        return {}
+    return {"words": opinion.words.said, "unknown_words": opinion.words.unknown}
 
 
 def _rules_column(verdict: Verdict) -> dict[str, object]:
@@ -175,113 +199,3 @@ def _measurements(vitals: Vitals) -> dict[str, object]:
         "glucose_mmol_l": vitals.glucose_mmol_l,
         "missing": list(vitals.missing),
     }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelOutcome:
-    """How a label was taken: whether it is new, whether it counts, and what now counts as right."""
-
-    level: Level
-    state: LabelState
-    created: bool
-    resolved: Level | None
-
-
-@transaction.atomic
-def ground_truth_record(*, prediction_id: uuid.UUID, author: User, label: Label) -> LabelOutcome:
-    """Record one label and resolve what counts as right for the prediction.
-
-    In the order taken:
-
-    1. The same author saying the same again changes nothing.
-    2. A reviewer has settled the case: the label is kept, as a conflict where it disagrees.
-    3. The first label, or one that agrees with all others, is accepted and counts.
-    4. A label that disagrees is kept as a conflict, and nothing counts until a reviewer decides.
-
-    Raises
-    ------
-    MLPredictionLog.DoesNotExist
-        When there is no such prediction.
-    """
-    prediction = MLPredictionLog.objects.select_for_update().get(pk=prediction_id)
-    repeat = _repeated(prediction.labels.all(), author=author, label=label)
-    if repeat is not None:
-        return _outcome(repeat, created=False, resolved=_resolved(prediction))
-    standing = prediction.labels.exclude(state=LabelState.SUPERSEDED)
-    settled = standing.filter(state=LabelState.SETTLED).exists()
-    agrees = not standing.exclude(level=label.level).exists()
-    if not settled:
-        if not agrees:
-            standing.update(state=LabelState.CONFLICT)
-        _resolve(prediction, label.level if agrees else None)
-    state = LabelState.ACCEPTED if agrees else LabelState.CONFLICT
-    row = _label_create(prediction, author=author, label=label, state=state)
-    return _outcome(row, created=True, resolved=_resolved(prediction))
-
-
-@transaction.atomic
-def ground_truth_review(*, prediction_id: uuid.UUID, reviewer: User, label: Label) -> LabelOutcome:
-    """Record a reviewer's label: it settles the case, and earlier labels no longer count.
-
-    The same reviewer sending the same again changes nothing.
-    """
-    prediction = MLPredictionLog.objects.select_for_update().get(pk=prediction_id)
-    settled = prediction.labels.filter(state=LabelState.SETTLED)
-    repeat = _repeated(settled, author=reviewer, label=label)
-    if repeat is not None:
-        return _outcome(repeat, created=False, resolved=_resolved(prediction))
-    prediction.labels.all().update(state=LabelState.SUPERSEDED)
-    row = _label_create(prediction, author=reviewer, label=label, state=LabelState.SETTLED)
-    _resolve(prediction, label.level)
-    return _outcome(row, created=True, resolved=label.level)
-
-
-def _outcome(row: GroundTruth, *, created: bool, resolved: Level | None) -> LabelOutcome:
-    return LabelOutcome(
-        level=Level(row.level), state=LabelState(row.state), created=created, resolved=resolved
-    )
-
-
-def _facts(author: User, label: Label) -> dict[str, Any]:
-    """Return who says what, as columns; the note apart, since equal notes encrypt differently."""
-    return {
-        "author": author,
-        "level": label.level,
-        "scale": label.scale,
-        "original_level": label.original_level,
-        "source": label.source,
-        "saw_prediction": label.saw_prediction,
-    }
-
-
-def _repeated(labels: QuerySet[GroundTruth], *, author: User, label: Label) -> GroundTruth | None:
-    """Return the row in which the author already said exactly this."""
-    same = labels.filter(**_facts(author, label))
-    return next((row for row in same if decrypt(bytes(row.note_encrypted)) == label.note), None)
-
-
-def _label_create(
-    prediction: MLPredictionLog, *, author: User, label: Label, state: LabelState
-) -> GroundTruth:
-    row = GroundTruth(
-        **_facts(author, label),
-        prediction_log=prediction,
-        note_encrypted=encrypt(label.note),
-        state=state,
-    )
-    row.save(force_insert=True)
-    log.info("label_recorded", prediction_id=str(prediction.pk), source=label.source, state=state)
-    return row
-
-
-def _resolve(prediction: MLPredictionLog, level: Level | None) -> None:
-    if prediction.ground_truth != level:
-        prediction.ground_truth = level
-        prediction.ground_truth_at = None if level is None else timezone.now()
-        MLPredictionLog.objects.filter(pk=prediction.pk).update(
-            ground_truth=level, ground_truth_at=prediction.ground_truth_at
-        )
-
-
-def _resolved(prediction: MLPredictionLog) -> Level | None:
-    return None if prediction.ground_truth is None else Level(prediction.ground_truth)

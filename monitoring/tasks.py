@@ -6,24 +6,48 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
-from monitoring.accuracy import accuracy_check, day_to_check
-from monitoring.alerts import alerts_deliver_pending
+from monitoring.accuracy import accuracy_catch_up
+from monitoring.deliveries import deliver_pending
+from monitoring.drift import drift_catch_up
+from monitoring.retention import prune
 from monitoring.retraining import RUN_LASTS, RetrainingError, model_retrain, retraining_due
+from monitoring.watch import heartbeat_send, runs_watch
 
 log = structlog.get_logger(__name__)
 
 
-@shared_task(  # type: ignore[untyped-decorator]
-    autoretry_for=(OSError,), retry_backoff=30, retry_jitter=True, max_retries=5
-)
+@shared_task  # type: ignore[untyped-decorator]
 def check_accuracy() -> None:
-    """Check the newest local day whose labels are in, and mail what is still to be told.
+    """Check every local day whose labels are in and that was not checked yet."""
+    accuracy_catch_up(now=timezone.now())
+    deliver_alerts.delay()
 
-    A mail server that is away is tried again, and after that by the next day's run.
-    """
-    now = timezone.now()
-    accuracy_check(day_to_check(now=now), now=now)
-    alerts_deliver_pending()
+
+@shared_task  # type: ignore[untyped-decorator]
+def check_drift() -> None:
+    """Compare the days that were not compared yet with what the model was validated on."""
+    drift_catch_up(now=timezone.now())
+    deliver_alerts.delay()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def watch_runs() -> None:
+    """Raise an alert for a check that should have run; else tell the outside that we live."""
+    runs_watch(now=timezone.now())
+    heartbeat_send(now=timezone.now())
+    deliver_alerts.delay()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def deliver_alerts() -> None:
+    """Hand over every notification that is due; what fails is tried again by a later run."""
+    deliver_pending(now=timezone.now())
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def prune_logs() -> None:
+    """Remove what has outlived its retention."""
+    prune(now=timezone.now())
 
 
 @shared_task(time_limit=RUN_LASTS.total_seconds())  # type: ignore[untyped-decorator]

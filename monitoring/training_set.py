@@ -1,8 +1,8 @@
 """What people said was right, as a set to learn from.
 
-A row is taken when its label has matured and stands without contradiction, and its intake can be
-read. A label by somebody who had seen the answer echoes it, so it is left out unless asked for;
-where several people agree, the one who had not seen it speaks.
+A row is taken when its label counts and has matured, and its intake can be read. Who cannot assess
+a case says nothing to learn from. A label by somebody who had seen the answer echoes it, so it is
+left out unless asked for; where several people agree, the one who had not seen it speaks.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from django.conf import settings
 from django.db.models import F, Prefetch, Q, QuerySet
 
 from ml.datasets.log import LoggedCase, LogHeader, write_log
+from monitoring.access import access_record
 from monitoring.accuracy import day_to_check
 from monitoring.intake import UnreadableIntakeError
 from monitoring.labels import LabelState
-from monitoring.models import GroundTruth, MLPredictionLog
+from monitoring.models import AccessEvent, GroundTruth, MLPredictionLog
 from monitoring.pseudonyms import pseudonym
 from monitoring.selectors import LocalDay
-from triage_rules.level import Level
 
 log = structlog.get_logger(__name__)
 
 Watch = Callable[[Iterable[MLPredictionLog]], Iterator[MLPredictionLog]]
 
 ROWS_HELD = 500
-COUNTING = (LabelState.ACCEPTED, LabelState.SETTLED)
+# One in conflict too: where its rank is the higher, it counts before a reviewer has looked.
+STANDING = (LabelState.ACCEPTED, LabelState.CONFLICT, LabelState.SETTLED)
 _TRUST = {False: 0, None: 1, True: 2}
 
 
@@ -80,6 +81,7 @@ def training_set_export(
     path: Path,
     *,
     now: datetime,
+    actor: str,
     until: date | None = None,
     include_saw_prediction: bool = False,
     watch: Watch = iter,
@@ -90,6 +92,8 @@ def training_set_export(
     ----------
     path
         The file; see ``ml.datasets.log``.
+    actor
+        Who asks; the record keeps that they read the requests.
     until
         The last local day to take; None takes the newest whose labels have matured.
     include_saw_prediction
@@ -106,23 +110,29 @@ def training_set_export(
     last_day = newest if until is None else until
     if last_day > newest:
         raise NotMaturedError(f"labels have matured up to {newest}, not up to {last_day}.")
+    access_record(
+        actor=actor,
+        action=AccessEvent.Action.EXPORT,
+        door=AccessEvent.Door.COMMAND,
+        cases=labelled_rows(until=last_day).count(),
+    )
     left_out: Counter[LeftOut] = Counter()
     rows = watch(labelled_rows(until=last_day).iterator(chunk_size=ROWS_HELD))
     cases = _cases(rows, left_out, include_saw_prediction=include_saw_prediction)
     header = write_log(path, cases, last_day=str(last_day))
     left_out.update(_not_settled(until=last_day))
     written = TrainingSet(path=path, header=header, left_out=left_out)
-    log.info("intakes_read", purpose="training", **written.as_dict())
+    log.info("training_set_written", **written.as_dict())
     return written
 
 
 def labelled_rows(*, until: date) -> QuerySet[MLPredictionLog]:
     """Return the predictions up to a local day whose label is resolved, with intake and labels."""
-    counting = GroundTruth.objects.filter(state__in=COUNTING)
+    standing = GroundTruth.objects.filter(state__in=STANDING)
     return (
         MLPredictionLog.objects.filter(ground_truth__isnull=False, created_at__lt=_end(until))
         .select_related("intake")
-        .prefetch_related(Prefetch("labels", queryset=counting))
+        .prefetch_related(Prefetch("labels", queryset=standing))
         .order_by("id")
     )
 
@@ -133,7 +143,7 @@ def _not_settled(*, until: date) -> dict[LeftOut, int]:
     counts = {
         LeftOut.NOT_MATURED: rows.filter(ground_truth__isnull=False, created_at__gte=_end(until)),
         LeftOut.CONFLICT: rows.filter(
-            ground_truth=None, created_at__lt=_end(until), labels__isnull=False
+            ground_truth=None, created_at__lt=_end(until), labels__state=LabelState.CONFLICT
         ).distinct(),
     }
     return {reason: n for reason, found in counts.items() if (n := found.count())}
@@ -145,7 +155,7 @@ def labels_new(*, since: datetime | None, now: datetime) -> int:
     A label is new when it came in, or matured, in between. Echoes do not count.
     """
     labels = GroundTruth.objects.filter(
-        state__in=COUNTING,
+        state__in=STANDING,
         level=F("prediction_log__ground_truth"),
         prediction_log__intake__isnull=False,
         prediction_log__created_at__lt=_end(day_to_check(now=now)),
@@ -198,7 +208,7 @@ def _logged(row: MLPredictionLog, *, label: GroundTruth, request: dict[str, Any]
         row_id=str(row.pk),
         request=request,
         patient=pseudonym(row.subject, kind="training", key=key) if row.subject else None,
-        level=Level(label.level).label,
+        level=label.get_level_display(),
         scale=label.scale,
         original_level=label.original_level,
         source=label.source,

@@ -69,6 +69,13 @@ def test_a_reviewer_may_do_exactly_what_reviewing_needs(folder: Path) -> None:
     assert reviewer.get_all_permissions() == {f"monitoring.{name}" for name in REVIEWER_PERMISSIONS}
 
 
+def test_the_token_shows_the_summary_and_no_more(folder: Path) -> None:
+    demo_setup(folder)
+
+    frontend = User.objects.get(username="frontend")
+    assert frontend.get_all_permissions() == {"monitoring.view_monitoringrun"}
+
+
 def test_only_their_owner_can_read_the_secrets(folder: Path) -> None:
     demo_setup(folder)
 

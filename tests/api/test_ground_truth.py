@@ -9,9 +9,9 @@ import pytest
 from django.contrib.auth.models import User
 
 from monitoring.encryption import decrypt
+from monitoring.labelling import ground_truth_review
 from monitoring.labels import Label, LabelSource
 from monitoring.models import GroundTruth, MLPredictionLog
-from monitoring.services import ground_truth_review
 from tests.conftest import client_of
 from triage_rules.level import Level
 
@@ -119,6 +119,40 @@ def test_a_five_level_label_keeps_its_original(api: Any, prediction: MLPredictio
 
 
 @pytest.mark.django_db
+def test_who_cannot_assess_a_case_says_so(api: Any, prediction: MLPredictionLog) -> None:
+    body = {"level": "cannot_assess", "source": "audit", "saw_prediction": False}
+
+    first = api.send(body, path=url_of(prediction.id))
+    again = api.send(body, path=url_of(prediction.id))
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["level"] == "cannot_assess"
+    assert (first.json()["state"], first.json()["ground_truth"]) == ("accepted", None)
+    assert GroundTruth.objects.get().level is None
+
+
+@pytest.mark.django_db
+def test_what_counts_already_is_named_to_who_cannot_assess_it(
+    api: Any, prediction: MLPredictionLog, reviewer: User
+) -> None:
+    api.send(LABEL, path=url_of(prediction.id))
+
+    response = client_of(reviewer).send(LABEL | {"level": "cannot_assess"},
+                                        path=url_of(prediction.id))  # fmt: skip
+
+    assert (response.json()["level"], response.json()["ground_truth"]) == ("cannot_assess", "soon")
+
+
+@pytest.mark.django_db
+def test_a_correction_of_ones_own_label_counts(api: Any, prediction: MLPredictionLog) -> None:
+    api.send(LABEL, path=url_of(prediction.id))
+    response = api.send(LABEL | {"level": "urgent"}, path=url_of(prediction.id))
+
+    assert (response.status_code, response.json()["state"]) == (201, "accepted")
+    assert response.json()["ground_truth"] == "urgent"
+
+
+@pytest.mark.django_db
 def test_a_note_is_stored_encrypted(api: Any, prediction: MLPredictionLog) -> None:
     api.send(LABEL | {"note": "CANARY"}, path=url_of(prediction.id))
 
@@ -139,11 +173,14 @@ def test_a_note_is_stored_encrypted(api: Any, prediction: MLPredictionLog) -> No
         ({"original_level": 3, "source": "import"}, "/scale"),
         ({"scale": "ktas", "original_level": 6, "source": "import"}, "/original_level"),
         ({"level": "soon", "scale": "esi", "original_level": 1, "source": "import"}, "/level"),
+        ({"level": "cannot_assess", "scale": "esi", "original_level": 1, "source": "import"},
+         "/level"),
+        ({"level": "Cannot assess", "source": "import"}, "/level"),
         ({"level": "soon", "source": "import", "saw_prediction": "no"}, "/saw_prediction"),
         ({"level": "soon", "source": "import", "note": "x" * 2_001}, "/note"),
         ({"level": "soon", "source": "import", "author": "me"}, "/author"),
     ],
-)
+)  # fmt: skip
 def test_a_label_that_cannot_be_used_is_named(
     body: dict[str, Any], pointer: str, api: Any, prediction: MLPredictionLog
 ) -> None:

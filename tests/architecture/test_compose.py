@@ -22,14 +22,26 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OWN_SERVICES = ("setup", "web", "worker", "trainer", "beat")
 # Read by the images and by PostgreSQL's client library rather than by our settings.
-FOREIGN_VARIABLES = {"POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD_FILE"}
+FOREIGN_VARIABLES = {
+    "GF_ANALYTICS_CHECK_FOR_UPDATES",
+    "GF_ANALYTICS_REPORTING_ENABLED",
+    "GF_AUTH_ANONYMOUS_ENABLED",
+    "GF_AUTH_BASIC_ENABLED",
+    "GF_AUTH_DISABLE_LOGIN_FORM",
+    "GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION",
+    "POSTGRES_DB",
+    "POSTGRES_PASSWORD_FILE",
+    "POSTGRES_USER",
+}
 SECRETS = {
+    "ALERT_WEBHOOK_SECRET",
     "ASSIGNMENT_KEY",
     "DATABASE_URL",
     "DJANGO_SECRET_KEY",
     "INTAKE_KEYS",
     "MODEL_PUBLIC_KEYS",
     "PATIENT_ID_KEY",
+    "PATIENT_ID_OLD_KEYS",
 }
 TRAINERS = {"setup", "trainer"}
 
@@ -121,8 +133,21 @@ def test_nobody_decides_before_the_database_is_up_to_date() -> None:
         assert conditions["db"] == conditions["redis"] == "service_healthy"
 
 
-def test_the_web_server_is_reached_through_a_proxy_of_this_host_only() -> None:
+def test_what_is_published_is_reached_from_this_host_only() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
 
-    assert list(published) == ["web"]
-    assert all(port.startswith("127.0.0.1:") for port in published["web"])
+    assert set(published) == {"web", "prometheus", "grafana"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_figures_and_dashboards_are_started_only_when_asked_for() -> None:
+    asked_for = {name for name, s in SERVICES.items() if "monitoring" in s.get("profiles", [])}
+
+    assert asked_for == {"prometheus", "grafana"}
+    assert not any("secrets" in SERVICES[name] for name in asked_for)
+
+
+def test_the_web_server_counts_in_memory() -> None:
+    folder = SERVICES["web"]["environment"]["PROMETHEUS_MULTIPROC_DIR"]
+
+    assert any(mount.startswith(f"{folder}:") for mount in SERVICES["web"]["tmpfs"])

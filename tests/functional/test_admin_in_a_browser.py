@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,20 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgroun
          "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
 
 
+@contextmanager
+def browser_page(**options: Any) -> Iterator[Page]:
+    """Yield a page of a headless browser, of the size of a desk unless told otherwise."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        yield browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **options})
+        browser.close()
+
+
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A page of a headless browser."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield browser.new_page(viewport={"width": 1280, "height": 900})
-        browser.close()
+    with browser_page() as page:
+        yield page
 
 
 def test_a_reviewer_finds_a_prediction_and_says_what_was_right(

@@ -25,7 +25,8 @@ from django.contrib.auth.models import User; from django.db.models import F, Que
 from api.services import triage_decide
 from ml.simulator import simulate
 from monitoring.labels import Label, LabelSource; from monitoring.models import MLPredictionLog
-from monitoring.services import Caller, ground_truth_record
+from monitoring.labelling import ground_truth_record
+from monitoring.services import Caller
 from triage_rules.case import case_from_request
 nurse = User.objects.create_user("nurse")
 for one in simulate(30, seed=77):

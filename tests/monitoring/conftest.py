@@ -53,9 +53,10 @@ def labelled(db: None) -> Callable[..., None]:
         answered: Level = Level.SOON,
         truth: Level | None = Level.SOON,
         at: datetime = NOON,
+        truth_at: datetime | None = None,
         **values: Any,
     ) -> None:
-        when = None if truth is None else at + timedelta(hours=5)
+        when = None if truth is None else truth_at or at + timedelta(hours=5)
         MLPredictionLog.objects.bulk_create(
             prediction(
                 prediction=answered,

@@ -18,9 +18,9 @@ from django.db.models import QuerySet
 
 from ml.datasets.log import load_log
 from monitoring.intake import seal
+from monitoring.labelling import ground_truth_record, ground_truth_review
 from monitoring.labels import Label, LabelSource
 from monitoring.models import GroundTruth, MLPredictionLog, TriageIntake
-from monitoring.services import ground_truth_record, ground_truth_review
 from monitoring.training_set import NotMaturedError, TrainingSet, labels_new, training_set_export
 from tests.monitoring.conftest import NOON, prediction
 from triage_rules.level import Level
@@ -55,7 +55,7 @@ def say() -> Callable[..., None]:
 
     def label(
         row: MLPredictionLog,
-        level: Level = Level.URGENT,
+        level: Level | None = Level.URGENT,
         *,
         by: str = "nurse",
         review: bool = False,
@@ -74,7 +74,7 @@ def say() -> Callable[..., None]:
 
 
 def export(folder: Path, **options: Any) -> tuple[TrainingSet, list[dict[str, Any]]]:
-    written = training_set_export(folder / "log.ndjson.gz", now=NOW, **options)
+    written = training_set_export(folder / "log.ndjson.gz", now=NOW, actor="operator", **options)
     lines = gzip.decompress(written.path.read_bytes()).splitlines()
     return written, [json.loads(line) for line in lines[1:]]
 
@@ -158,6 +158,35 @@ def test_labels_that_contradict_each_other_are_not_learnt_from(
     say(row, Level.SOON, by="reviewer", review=True)
 
     assert [found["level"] for found in export(tmp_path)[1]] == ["soon"]
+
+
+def test_the_higher_rank_is_learnt_from_before_a_reviewer_has_looked(
+    logged: Any, say: Any, tmp_path: Path
+) -> None:
+    row = logged()
+    say(row, Level.SOON, by="one", saw_prediction=True)
+    say(row, Level.URGENT, by="other", source=LabelSource.AUDIT)
+
+    written, (found,) = export(tmp_path)
+
+    assert (found["level"], found["source"]) == ("urgent", "audit")
+    assert written.as_dict()["left_out"] == {}
+    assert labels_new(since=None, now=NOW) == 1
+
+
+def test_who_cannot_assess_a_case_says_nothing_to_learn_from(
+    logged: Any, say: Any, tmp_path: Path
+) -> None:
+    say(logged(), None)
+    both = logged()
+    say(both, None, by="one")
+    say(both, Level.URGENT, by="other")
+
+    written, rows = export(tmp_path)
+
+    assert [row["row_id"] for row in rows] == [str(both.pk)]
+    assert written.as_dict()["left_out"] == {}
+    assert labels_new(since=None, now=NOW) == 1
 
 
 def test_a_label_by_somebody_who_saw_the_answer_is_left_out_and_counted(

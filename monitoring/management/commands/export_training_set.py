@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
+from monitoring.management.person import operator
 from monitoring.training_set import NotMaturedError, training_path, training_set_export
 
 
@@ -39,6 +40,7 @@ class Command(BaseCommand):
             written = training_set_export(
                 options["out"] or training_path(),
                 now=timezone.now(),
+                actor=operator(),
                 until=options["until"],
                 include_saw_prediction=options["include_saw_prediction"],
                 watch=lambda rows: iter(tqdm(rows, unit=" rows", disable=None)),

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
+from monitoring.management.person import operator
 from monitoring.replay import InstalledModels, ReplayReport, decisions_replay
 from monitoring.selectors import predictions_newest
 
@@ -39,6 +40,7 @@ class Command(BaseCommand):
         )
         report = decisions_replay(
             rows,
+            actor=operator(),
             models=InstalledModels(settings.MODEL_STORE, public_keys=settings.MODEL_PUBLIC_KEYS),
             watch=lambda found: iter(tqdm(found, total=rows.count(), unit=" rows", disable=None)),
         )
