@@ -283,8 +283,8 @@ def _entries(name: str, label: str) -> InputField:
     )
 
 
-# The usual ranges are those of clinical.md 1.8 ("warn outside", adults): beyond them no training
-# set has rows to learn from. The caller's own urgency and score are never model features (8.23).
+# Beyond the usual ranges, those of adults, no training set has rows to learn from. The caller's own
+# urgency and score are never model features: a model would learn to repeat them.
 # Sites triage differently, so a model may know them; who reported says more of the place than of
 # the patient.
 FIELDS: tuple[InputField, ...] = (

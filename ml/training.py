@@ -64,7 +64,7 @@ _HARDLY_MORE = 0.005
 _MISSING = slice(STRUCTURED_NAMES.index(MISSING_NAMES[0]), len(STRUCTURED_NAMES))
 
 # Truth by row, answer by column, routine first. One level too many costs 1, one too few 1; an
-# emergency answered routine costs 8 (clinical.md 4: "a public engine uses 8:1"), answered soon 6
+# emergency answered routine costs 8 (a public engine weighs the two errors 8:1), answered soon 6
 # and urgent, where it is still seen within the hour, 5. Each step of urgency is worth more the
 # sicker the patient, so that a worse distribution never gets a lesser answer.
 COST_MATRIX: CostMatrix = (

@@ -68,7 +68,7 @@ class Range:
     whole: bool = False
 
 
-# clinical.md 1.8 (hard accept); 8.17 says which may carry decimals.
+# What a monitor can show at all, wide enough for the sickest patient: a value outside is a slip.
 VITAL_RANGES: Mapping[str, Range] = {
     "heart_rate": Range(0, 350, "/min"),
     "respiratory_rate": Range(0, 120, "/min"),
@@ -130,8 +130,8 @@ class Symptom:
 class TriageCase:
     """Everything both deciders may look at.
 
-    ``urgency`` and ``severity_score`` are the caller's own view; they are never model features
-    (clinical.md 8.23). ``site`` is where the patient is; no rule looks at it.
+    ``urgency`` and ``severity_score`` are the caller's own view; they are never model features,
+    which would teach it to repeat them. ``site`` is where the patient is; no rule looks at it.
     """
 
     chief_complaint: str
