@@ -99,6 +99,11 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         ("Card", {"fields": ("card",)}),
     )  # fmt: skip
 
+    class Media:
+        """How the card stands in the page."""
+
+        css = {"all": ["ml/version.css"]}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Know of each version whether it serves, without its evidence, which is large."""
         is_deployed = Deployment.objects.filter(current=OuterRef("pk"))
@@ -132,13 +137,17 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             text = document(row, "card.md")
         except UnusableVersionError as error:
             return str(error)
-        return format_html('<pre style="white-space: pre; overflow-x: auto">{}</pre>', text)
+        return format_html('<pre class="card">{}</pre>', text)
 
-    def has_deploy_permission(self, request: HttpRequest) -> bool:
-        """Whether the person may change what serves; the actions ask for it too."""
+    def has_promote_permission(self, request: HttpRequest) -> bool:
+        """Whether the person may let another version serve; the action asks for it too."""
         return request.user.has_perm("ml.change_deployment")
 
-    @admin.action(description="Promote", permissions=["deploy"])
+    def has_rollback_permission(self, request: HttpRequest) -> bool:
+        """Whether the person may go back to the version before; the action asks for it too."""
+        return request.user.has_perm("ml.rollback_deployment")
+
+    @admin.action(description="Promote", permissions=["promote"])
     def promote(self, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
         """Ask for the reason to promote the one version that was chosen."""
         if chosen.count() != 1:
@@ -148,7 +157,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             reverse("admin:ml_modelversion_promote", args=[chosen.get().pk])
         )
 
-    @admin.action(description="Roll back what serves", permissions=["deploy"])
+    @admin.action(description="Roll back what serves", permissions=["rollback"])
     def roll_back(self, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse:
         """Ask for the reason to go back to the version before."""
         return HttpResponseRedirect(reverse("admin:ml_modelversion_rollback"))
@@ -170,13 +179,15 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the version, with the button to promote it for those who may."""
-        may_deploy = self.has_deploy_permission(request)
+        may_promote = self.has_promote_permission(request)
         return super().change_view(
-            request, object_id, form_url, {**(extra_context or {}), "may_deploy": may_deploy}
+            request, object_id, form_url, {**(extra_context or {}), "may_promote": may_promote}
         )
 
     def promote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Take the reason and promote one version."""
+        if not self.has_promote_permission(request):
+            raise PermissionDenied
         row = ModelVersion.objects.filter(pk=pk).first()
         if row is None:
             raise Http404
@@ -184,6 +195,8 @@ class ModelVersionAdmin(ReadOnlyAdmin):
 
     def rollback_view(self, request: HttpRequest) -> HttpResponse:
         """Take the reason and go back to the version before."""
+        if not self.has_rollback_permission(request):
+            raise PermissionDenied
         return self._change_form(request, "Roll back", previous_version(), version_rollback)
 
     def _change_form(
@@ -193,8 +206,6 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         target: ModelVersion | None,
         change: Callable[..., Deployed],
     ) -> HttpResponse:
-        if not self.has_deploy_permission(request):
-            raise PermissionDenied
         now = deployed()
         form = ReasonForm(request.POST or None, initial={"expected_epoch": now and now.epoch})
         if form.is_valid():

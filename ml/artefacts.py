@@ -27,7 +27,7 @@ from triage_rules.case import TriageCase, case_from_request
 from triage_rules.level import Contribution, Level, Opinion
 
 if TYPE_CHECKING:
-    from ml.features import TriageFeatureExtractor
+    from ml.features import Observation, TriageFeatureExtractor
 
 FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
@@ -124,6 +124,13 @@ class LoadedModel:
     def probabilities(self, case: TriageCase) -> tuple[float, ...]:
         """Return the probability of each level, in the order of ``Level``."""
         return _probabilities(self.extractor, self.classifier, case)
+
+    def probabilities_of(self, observations: Sequence[Observation]) -> list[tuple[float, ...]]:
+        """Return the probabilities of many cases, each as ``probabilities`` gives them."""
+        if not observations:
+            return []
+        rows = self.classifier.predict_proba(self.extractor.transform(observations))
+        return [tuple(row) for row in rows.tolist()]
 
     def contributions(self, case: TriageCase, *, level: Level) -> tuple[Contribution, ...]:
         """Return what makes up the model's score of ``level``; the effects add up to it.

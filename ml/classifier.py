@@ -137,8 +137,10 @@ class TreeScores:
 
     def _summed(self, values: Array) -> Array:
         """Return the sum of the trees of each level."""
-        levels = range(len(self.start))
-        return np.stack([values[:, self.levels == level].sum(axis=1) for level in levels], axis=1)
+        # Each row in one piece: numpy adds in another order across rows, and a case would get
+        # another last digit among many than by itself.
+        parts = (values[:, self.levels == level] for level in range(len(self.start)))
+        return np.stack([np.ascontiguousarray(part).sum(axis=1) for part in parts], axis=1)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -65,10 +65,10 @@ class AppendOnlyModel(models.Model):
         base_manager_name = "objects"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert; a second save is refused."""
-        if not self._state.adding:
+        """Insert; a second save is refused, and so is one in the place of a row that is there."""
+        if not self._state.adding or kwargs.get("force_update"):
             raise AppendOnlyError(f"{type(self).__name__} is written once")
-        super().save(*args, **kwargs)
+        super().save(*args, **kwargs | {"force_insert": True})
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse: history stays."""

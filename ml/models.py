@@ -134,6 +134,7 @@ class Deployment(models.Model):
     epoch = models.PositiveBigIntegerField()
 
     class Meta:
+        permissions = [("rollback_deployment", "Can go back to the version before")]
         constraints = [
             models.CheckConstraint(condition=Q(slot="champion"), name="deployment_slot_is_known"),
             models.CheckConstraint(condition=Q(epoch__gte=1), name="deployment_epoch_from_one"),

@@ -1,4 +1,4 @@
-"""One model's opinion on one case. It abstains with a reason; it never raises."""
+"""One model's opinion on a case, or on many. It abstains with a reason; it never raises."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from triage_rules.case import TriageCase
 from triage_rules.level import Abstention, Contribution, Level, Opinion, WordCount
 
 if TYPE_CHECKING:
-    from ml.features import TriageFeatureExtractor
+    from ml.features import Observation, TriageFeatureExtractor
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +88,36 @@ def predict(
         return _abstain(Abstention.PREDICTION_FAILED, model=model)
 
 
+def predict_many(
+    cases: Sequence[TriageCase], *, model: LoadedModel | None, threshold: float | None = None
+) -> list[Opinion]:
+    """Return on each case the opinion that ``predict`` would give, from one call of the classifier.
+
+    When anything breaks, the cases are predicted one by one, and those that can be are answered.
+
+    Parameters
+    ----------
+    cases
+        The patients.
+    model
+        The version that serves, or None when there is none.
+    threshold
+        As for ``predict``.
+
+    Returns
+    -------
+    list of Opinion
+        In the order of the cases.
+    """
+    if model is None:
+        return [Opinion.abstain(Abstention.MODEL_UNAVAILABLE) for _ in cases]
+    try:
+        return _opinions(cases, model=model, threshold=threshold)
+    except Exception as error:  # noqa: BLE001 - one case must not take the others with it
+        log.warning("predicted_one_by_one", error=type(error).__name__, cases=len(cases))
+        return [predict(case, model=model, threshold=threshold) for case in cases]
+
+
 def is_unlike(case: TriageCase, *, extractor: TriageFeatureExtractor) -> bool:
     """Whether ``case`` was accepted, but is unlike anything the extractor was fitted on.
 
@@ -156,7 +186,56 @@ def opinion_of(probabilities: tuple[float, ...], *, terms: Terms) -> Opinion:
 def _opinion(
     case: TriageCase, *, model: LoadedModel, threshold: float | None, explain: bool
 ) -> Opinion:
-    probabilities = model.probabilities(case)
+    probabilities, words = model.probabilities(case), model.extractor.words(case)
+    opinion = _said(probabilities, words=words, model=model, threshold=threshold)
+    if not explain:
+        return opinion
+    return replace(opinion, contributions=_contributions(case, opinion, model=model))
+
+
+def _opinions(
+    cases: Sequence[TriageCase], *, model: LoadedModel, threshold: float | None
+) -> list[Opinion]:
+    looks = [_look(case, extractor=model.extractor) for case in cases]
+    known = [number for number, look in enumerate(looks) if not look.is_unlike]
+    rows = model.probabilities_of([looks[number].observation for number in known])
+    answered = dict(zip(known, rows, strict=True))
+    return [
+        _abstain(Abstention.OUT_OF_RANGE, model=model, words=look.words)
+        if look.is_unlike
+        else _said(answered[number], words=look.words, model=model, threshold=threshold)
+        for number, look in enumerate(looks)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """All that one reading of a case gives, so that many cases are each read once."""
+
+    observation: Observation
+    words: WordCount
+    is_unlike: bool
+
+
+def _look(case: TriageCase, *, extractor: TriageFeatureExtractor) -> _Look:
+    # Imported here: without numpy a process has no model and still answers from the rules.
+    from ml.features import observe
+
+    observation = observe(case)
+    return _Look(
+        observation=observation,
+        words=extractor.count(observation),
+        is_unlike=is_unlike(case, extractor=extractor),
+    )
+
+
+def _said(
+    probabilities: tuple[float, ...],
+    *,
+    words: WordCount,
+    model: LoadedModel,
+    threshold: float | None,
+) -> Opinion:
     _check_distribution(probabilities)
     terms = Terms(
         threshold=model.threshold if threshold is None else threshold,
@@ -164,13 +243,7 @@ def _opinion(
         conformal_quantiles=model.conformal_quantiles,
     )
     opinion = opinion_of(probabilities, terms=terms)
-    return replace(
-        opinion,
-        version=model.version,
-        digest=model.digest,
-        contributions=_contributions(case, opinion, model=model) if explain else (),
-        words=model.extractor.words(case),
-    )
+    return replace(opinion, version=model.version, digest=model.digest, words=words)
 
 
 def _contributions(

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +20,7 @@ import structlog
 
 from ml.artefacts import ArtefactError, LoadedModel, check_golden
 from ml.loading import fingerprint, load_tried
-from ml.predictor import predict
+from ml.predictor import predict, predict_many
 from ml.processes import LOAD_VARIABLE, process_role
 from ml.targets import (
     Refusal,
@@ -135,9 +135,11 @@ class TriagePredictionService:
 
     def predict(self, case: TriageCase, *, explain: bool = False) -> Opinion:
         """Return the opinion of the model that serves. Never raises."""
-        snapshot = self.snapshot
-        model = None if snapshot is None else snapshot.model
-        return predict(case, model=model, threshold=_threshold(), explain=explain)
+        return predict(case, model=self._model, threshold=_threshold(), explain=explain)
+
+    def predict_many(self, cases: Sequence[TriageCase]) -> list[Opinion]:
+        """Return one model's opinion on each case, in their order. Never raises."""
+        return predict_many(cases, model=self._model, threshold=_threshold())
 
     def boot(self, store: Path) -> None:
         """Load the version that the pointer of ``store`` names, from local disk. Never raises.
@@ -353,6 +355,11 @@ class TriagePredictionService:
         is_behind = pointed is None or pointed.epoch < deployed.epoch
         if is_behind and snapshot is not None and snapshot.epoch == deployed.epoch:
             pointer_repair(self._folder)
+
+    @property
+    def _model(self) -> LoadedModel | None:
+        snapshot = self.snapshot
+        return None if snapshot is None else snapshot.model
 
     @property
     def _folder(self) -> Path:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
 from ml.models import Deployment, DeploymentEvent, ModelVersion
 from ml.registry import Deployed, deployed
+from monitoring.roles import Role
+from tests.conftest import account, browser_of
 
 pytestmark = pytest.mark.django_db
 
@@ -49,25 +50,16 @@ def new(old: ModelVersion) -> ModelVersion:
     return version("new")
 
 
-def browser_of(*permissions: str) -> Client:
-    """Return the browser of somebody of the staff with some permissions."""
-    user = User.objects.create_user("ada", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture
 def operator() -> Client:
     """Somebody who may look and deploy."""
-    return browser_of("view_modelversion", "view_deploymentevent", "change_deployment")
+    return browser_of(account("ada", Role.ML_ENGINEER, is_staff=True))
 
 
 @pytest.fixture
 def reader() -> Client:
     """Somebody who may look."""
-    return browser_of("view_modelversion", "view_deploymentevent")
+    return browser_of(account("ada", Role.AUDITOR, is_staff=True))
 
 
 @pytest.fixture
@@ -166,6 +158,21 @@ def test_who_may_not_deploy_gets_no_form(
 
     assert getattr(reader, method)(url, FORM).status_code == 403
     assert changes == []
+
+
+def test_who_may_go_back_may_not_therefore_promote(
+    new: ModelVersion, changes: list[dict[str, Any]]
+) -> None:
+    manager = browser_of(account("ada", Role.ADMIN, is_staff=True))
+
+    listed = manager.get(LIST_URL)
+    promoted = manager.post(f"{LIST_URL}{new.pk}/promote/", FORM)
+    manager.post(f"{LIST_URL}roll-back/", FORM)
+
+    assert b'value="promote"' not in listed.content
+    assert b'value="roll_back"' in listed.content
+    assert promoted.status_code == 403
+    assert [change["version"] for change in changes] == ["back"]
 
 
 def test_a_version_that_is_not_there_is_a_404(operator: Client) -> None:
