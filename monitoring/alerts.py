@@ -27,8 +27,11 @@ RECURS_WITHIN = timedelta(days=28)
 # What is still open is told again after so long, acknowledged or not.
 REMIND_AFTER = timedelta(days=7)
 MISSED_EMERGENCY = "missed_emergency"
+BATCH_FAILED = "batch_failed"
+# For those who may not see the tables.
+Severity = Alert.Severity
 # What happened once does not pass by itself: acknowledging it is the end of it.
-HAPPENED = frozenset({MISSED_EMERGENCY})
+HAPPENED = frozenset({MISSED_EMERGENCY, BATCH_FAILED})
 # Each lost race means that somebody else got on, so this is never reached.
 MAX_TRIES = 20
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from monitoring.encryption import encrypt_anew, is_current
-from monitoring.models import GroundTruth, TriageIntake
+from monitoring.models import BatchChunk, GroundTruth, TriageIntake
 from monitoring.pseudonyms import key_id
 
 log = structlog.get_logger(__name__)
@@ -31,11 +31,12 @@ class Rotated:
 
     requests: int = 0
     notes: int = 0
+    batches: int = 0
     unreadable: int = 0
 
 
 def tokens_rotate(*, watch: Watch = lambda n: None) -> Rotated:
-    """Encrypt every request and note anew that an earlier key wrote.
+    """Encrypt every request, note and chunk of a batch anew that an earlier key wrote.
 
     Each is changed only if it still is what was read, so service and command may run side by side;
     a second run finds nothing to do.
@@ -51,8 +52,27 @@ def tokens_rotate(*, watch: Watch = lambda n: None) -> Rotated:
         anew = None if is_current(token) else _anew(token, rotated)
         same = GroundTruth.objects.filter(pk=key, note_encrypted=token)
         rotated.notes += same.rewrite(note_encrypted=anew) if anew else 0
-    log.info("intake_keys_rotated", requests=rotated.requests, notes=rotated.notes)
+    for column in ("rows_encrypted", "result_encrypted"):
+        _rotate_chunks(column, rotated, watch)
+    log.info(
+        "intake_keys_rotated",
+        requests=rotated.requests,
+        notes=rotated.notes,
+        batches=rotated.batches,
+    )
     return rotated
+
+
+def _rotate_chunks(column: str, rotated: Rotated, watch: Watch) -> None:
+    """Encrypt what chunks hold in a column anew, one at a time: each may be of a megabyte."""
+    kept = BatchChunk.objects.exclude(**{column: b""}).order_by("pk")
+    for key in list(kept.values_list("pk", flat=True)):
+        token = bytes(kept.filter(pk=key).values_list(column, flat=True).first() or b"")
+        anew = None if not token or is_current(token) else _anew(token, rotated)
+        if anew:
+            same = BatchChunk.objects.filter(pk=key, **{column: token})
+            rotated.batches += same.update(**{column: anew})
+        watch(1)
 
 
 def _requests() -> QuerySet[Any]:

@@ -28,6 +28,7 @@ from monitoring.labels import (
     resolve,
 )
 from monitoring.models import Alert, GroundTruth, MLPredictionLog
+from monitoring.roles import Action, reaches_all
 from triage_rules.level import Level
 
 log = structlog.get_logger(__name__)
@@ -38,10 +39,14 @@ _COLUMNS = ("id", "created_at", "prediction", "ground_truth", "ground_truth_at")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What somebody says of one prediction."""
+    """What somebody says of one prediction.
+
+    ``actor`` is the person whom a service account names; two of them are two authors.
+    """
 
     prediction_id: uuid.UUID
     label: Label
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +115,14 @@ class _Entry:
 # --- the doors ---------------------------------------------------------------------------------
 
 
-def ground_truth_record(*, prediction_id: uuid.UUID, author: User, label: Label) -> LabelOutcome:
+def may_say(author: User, label: Label) -> bool:
+    """Tell whether an author may call a label what it does: an audit outranks everybody's word."""
+    return label.source != LabelSource.AUDIT or reaches_all(author, Action.SETTLE_LABELS)
+
+
+def ground_truth_record(
+    *, prediction_id: uuid.UUID, author: User, label: Label, actor: str = ""
+) -> LabelOutcome:
     """Record one label and resolve what counts as right for the prediction.
 
     In the order taken:
@@ -121,14 +133,15 @@ def ground_truth_record(*, prediction_id: uuid.UUID, author: User, label: Label)
     3. What counts is resolved from all labels that stand (``monitoring.labels.resolve``).
     4. While they name different levels, all that do are conflicts and wait for a reviewer.
 
+    Persons whom an account names as ``actor`` are authors of their own.
+
     Raises
     ------
     MLPredictionLog.DoesNotExist
         When there is no such prediction.
     """
-    (outcome,) = ground_truths_record(
-        author=author, reports=[Report(prediction_id=prediction_id, label=label)]
-    )
+    report = Report(prediction_id=prediction_id, label=label, actor=actor)
+    (outcome,) = ground_truths_record(author=author, reports=[report])
     _log(prediction_id, label, outcome)
     return outcome
 
@@ -141,7 +154,7 @@ def ground_truths_record(*, author: User, reports: Sequence[Report]) -> list[Lab
     so that two of them cannot wait for each other.
     """
     files = _files(reports, lock=True)
-    entries = [_take(files[one.prediction_id], author=author, label=one.label) for one in reports]
+    entries = [_report(files[one.prediction_id], one, author=author) for one in reports]
     _store(files.values())
     return [entry.outcome() for entry in entries]
 
@@ -149,7 +162,7 @@ def ground_truths_record(*, author: User, reports: Sequence[Report]) -> list[Lab
 def ground_truths_preview(*, author: User, reports: Sequence[Report]) -> list[LabelOutcome]:
     """Return what ``ground_truths_record`` would, and write nothing."""
     files = _files(reports, lock=False)
-    entries = [_take(files[one.prediction_id], author=author, label=one.label) for one in reports]
+    entries = [_report(files[one.prediction_id], one, author=author) for one in reports]
     return [entry.outcome() for entry in entries]
 
 
@@ -194,14 +207,19 @@ def counting_labels() -> QuerySet[GroundTruth]:
 # --- judging -----------------------------------------------------------------------------------
 
 
-def _take(file: _CaseFile, *, author: User, label: Label) -> _Entry:
-    newest = _newest(file, author=author, source=label.source)
+def _report(file: _CaseFile, said: Report, *, author: User) -> _Entry:
+    return _take(file, author=author, label=said.label, actor=said.actor)
+
+
+def _take(file: _CaseFile, *, author: User, label: Label, actor: str = "") -> _Entry:
+    own = [row for row in file.labels if _is_by(row, author, label.source, actor=actor)]
+    newest = _newest(own)
     if newest is not None and _says(newest, label) and (_stands(newest) or file.settling):
         return _Entry(file, newest, created=False)
-    for row in file.standing:
-        if _is_by(row, author, label.source) and row.state != LabelState.SETTLED:
+    for row in own:
+        if row.state != LabelState.SETTLED:
             row.state = LabelState.SUPERSEDED
-    return _add(file, author=author, label=label, state=LabelState.ACCEPTED)
+    return _add(file, author=author, label=label, state=LabelState.ACCEPTED, actor=actor)
 
 
 def _settle(file: _CaseFile, *, reviewer: User, label: Label) -> _Entry:
@@ -235,19 +253,22 @@ def _take_back(file: _CaseFile, settling: GroundTruth, *, reviewer: User, label:
 
 def _restore(file: _CaseFile) -> None:
     """Let what each author last said from each source stand again; none of it settles."""
-    standing = {(row.author_id, row.source) for row in file.standing}
-    last: dict[tuple[int, str], GroundTruth] = {}
+    standing = {(row.author_id, row.actor, row.source) for row in file.standing}
+    last: dict[tuple[int, str, str], GroundTruth] = {}
     for row in sorted(file.labels, key=lambda row: (row.created_at, row.pk)):
-        last[row.author_id, row.source] = row
+        last[row.author_id, row.actor, row.source] = row
     for key in last.keys() - standing:
         last[key].state = LabelState.ACCEPTED
     _judge(file)
 
 
-def _add(file: _CaseFile, *, author: User, label: Label, state: LabelState) -> _Entry:
+def _add(
+    file: _CaseFile, *, author: User, label: Label, state: LabelState, actor: str = ""
+) -> _Entry:
     row = GroundTruth(
         prediction_log=file.prediction,
         author=author,
+        actor=actor,
         level=label.level,
         scale=label.scale,
         original_level=label.original_level,
@@ -283,9 +304,8 @@ def _as_standing(row: GroundTruth) -> Standing:
     )
 
 
-def _newest(file: _CaseFile, *, author: User, source: LabelSource) -> GroundTruth | None:
-    """Return what the author last said from a source; what stands is newer than what does not."""
-    own = [row for row in file.labels if _is_by(row, author, source)]
+def _newest(own: Iterable[GroundTruth]) -> GroundTruth | None:
+    """Return what an author last said from a source; what stands is newer than what does not."""
     return max(
         own,
         key=lambda row: (_stands(row), row.created_at, row.pk),
@@ -297,8 +317,8 @@ def _stands(row: GroundTruth) -> bool:
     return row.state != LabelState.SUPERSEDED
 
 
-def _is_by(row: GroundTruth, author: User, source: LabelSource) -> bool:
-    return row.author_id == author.pk and row.source == source
+def _is_by(row: GroundTruth, author: User, source: LabelSource, *, actor: str) -> bool:
+    return (row.author_id, row.actor, row.source) == (author.pk, actor, source)
 
 
 def _says(row: GroundTruth, label: Label) -> bool:

@@ -43,7 +43,7 @@ OTHER: Final = "other"
 # What alerts are raised for; another policy is counted as "other".
 POLICIES: Final = (
     "accuracy", "under_triage", "missed_emergency", "slice", "labels", "latency", "drift",
-    "concept", "calibration", "no_run", "no_traffic",
+    "concept", "calibration", "no_run", "no_traffic", "batch_failed",
 )  # fmt: skip
 
 Labels = Mapping[str, str]

@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 from ml.history import AppendOnlyModel
 from monitoring.intake import SealedIntake, unseal
 from monitoring.labels import LabelScale, LabelSource, LabelState
+from monitoring.roles import Action as RoleAction
 from triage_rules.case import ArrivalMode, Consciousness, Sex
 from triage_rules.level import Decider, Level
 from triage_rules.outcome import FallbackReason, Method
@@ -139,6 +140,10 @@ class MLPredictionLog(AppendOnlyModel):
 
     class Meta(AppendOnlyModel.Meta):
         verbose_name = "prediction"
+        permissions = [
+            ("view_own_mlpredictionlog", "Can view the predictions it asked for"),
+            ("view_pseudonymous_mlpredictionlog", "Can list predictions without references"),
+        ]
         ordering = ("-id",)
         constraints = [
             models.CheckConstraint(
@@ -172,10 +177,22 @@ class MLPredictionLog(AppendOnlyModel):
             ),
             models.Index(fields=["subject"], condition=~Q(subject=""), name="log_by_subject"),
             # A list of one kind, newest first: ids are in order of time.
+            models.Index(fields=["client", "-id"], name="log_by_client"),
             models.Index(fields=["prediction", "-id"], name="log_by_level"),
             models.Index(fields=["method", "-id"], name="log_by_method"),
             models.Index(fields=["ab_group", "-id"], name="log_by_arm"),
             models.Index(fields=["model_version", "-id"], name="log_by_version"),
+            models.Index(fields=["site", "-id"], condition=~Q(site=""), name="log_by_site"),
+            models.Index(
+                fields=["fallback_reason", "-id"],
+                condition=~Q(fallback_reason=""),
+                name="log_by_fallback",
+            ),
+            models.Index(
+                fields=["triage_log_id", "-id"],
+                condition=~Q(triage_log_id=""),
+                name="log_by_reference",
+            ),
             models.Index(
                 fields=["-id"], condition=Q(ground_truth__isnull=False), name="log_labelled"
             ),
@@ -254,6 +271,8 @@ class GroundTruth(AppendOnlyModel):
     level = models.PositiveSmallIntegerField(null=True, choices=LEVEL_CHOICES)
     scale = models.CharField(max_length=8, blank=True, choices=LabelScale.choices)
     original_level = models.PositiveSmallIntegerField(null=True)
+    # The person a client names; the author is the account that sent it.
+    actor = models.CharField(max_length=150, blank=True)
     source = models.CharField(max_length=16, choices=LabelSource.choices)
     saw_prediction = models.BooleanField(null=True)
     state = models.CharField(max_length=16, choices=LabelState.choices)
@@ -262,6 +281,7 @@ class GroundTruth(AppendOnlyModel):
     class Meta(AppendOnlyModel.Meta):
         verbose_name = "label"
         ordering = ("id",)
+        permissions = [("add_own_groundtruth", "Can label the predictions it asked for")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(level__lte=LAST_LEVEL), name="label_level_is_a_level"
@@ -289,7 +309,8 @@ class AccessEvent(AppendOnlyModel):
     """Somebody saw, exported or erased what is kept of patients: who, what, when, by which door.
 
     ``prediction_log`` names the one case that was seen; ``cases`` counts them where there were
-    several.
+    several. A known account that was refused leaves a row too, and ``refused`` names the action of
+    the table of roles.
     """
 
     may_be_pruned = True
@@ -301,6 +322,7 @@ class AccessEvent(AppendOnlyModel):
         REPLAY = "replay"
         EXPORT = "export"
         ERASE = "erase"
+        DENY = "deny"
 
     class Door(models.TextChoices):
         """How they came in; ``AUDIT`` is the review page that shows a case without its answer."""
@@ -319,6 +341,9 @@ class AccessEvent(AppendOnlyModel):
         MLPredictionLog, null=True, on_delete=models.PROTECT, related_name="accesses"
     )
     cases = models.PositiveIntegerField(default=1)
+    refused = models.CharField(
+        max_length=32, blank=True, choices=[("", "nothing"), *_choices(RoleAction)]
+    )
 
     class Meta(AppendOnlyModel.Meta):
         ordering = ("-id",)
@@ -361,6 +386,7 @@ class MonitoringRun(models.Model):
     class Meta:
         ordering = ("-day",)
         constraints = [models.UniqueConstraint(fields=["job", "day"], name="run_once_a_day")]
+        permissions = [("view_metrics", "Can read /metrics")]
 
     def __str__(self) -> str:
         return f"{self.job} {self.day}"
@@ -489,3 +515,107 @@ class AlertDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.alert} by {self.channel}"
+
+
+class IdempotentCall(models.Model):
+    """A call that its client may send again: the answer of the first is kept for a day.
+
+    ``key`` and ``fingerprint`` are keyed hashes of the client's key and of the request. Who holds
+    ``claim`` may answer; the answer, which is encrypted, is kept in the transaction of its record.
+    """
+
+    client = models.CharField(max_length=150)
+    key = models.CharField(max_length=64)
+    fingerprint = models.CharField(max_length=64)
+    claim = models.UUIDField()
+    claimed_at = models.DateTimeField()
+    status = models.PositiveSmallIntegerField(null=True)
+    answer = models.BinaryField(default=bytes)
+
+    class Meta:
+        verbose_name = "idempotent call"
+        constraints = [
+            models.UniqueConstraint(fields=["client", "key"], name="idempotent_once_a_key")
+        ]
+        indexes = [models.Index(fields=["claimed_at"], name="idempotent_by_time")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class BatchJob(models.Model):
+    """A file of cases that workers score in chunks; when done, each row is answered or refused."""
+
+    class Format(models.TextChoices):
+        """How the file was written."""
+
+        CSV = "csv"
+        NDJSON = "ndjson"
+
+    class State(models.TextChoices):
+        """How far it is."""
+
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    request_id = models.UUIDField()
+    client = models.CharField(max_length=150)
+    actor = models.CharField(max_length=150)
+    format = models.CharField(max_length=8, choices=Format.choices)
+    rows = models.PositiveIntegerField()
+    answered = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-id",)
+        verbose_name = "batch"
+        verbose_name_plural = "batches"
+        indexes = [models.Index(fields=["client", "-id"], name="batch_by_client")]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class BatchChunk(models.Model):
+    """Some rows of a batch: scored in one transaction with its own state, so exactly once.
+
+    Whoever set ``claimed_at`` a moment ago is at it. ``rows_encrypted`` holds the rows as they were
+    sent until they are scored, then nothing; ``result_encrypted`` what was answered to each.
+    """
+
+    class State(models.TextChoices):
+        """Whether its rows are scored."""
+
+        QUEUED = "queued"
+        DONE = "done"
+        FAILED = "failed"
+
+    job = models.ForeignKey(BatchJob, on_delete=models.CASCADE, related_name="chunks")
+    number = models.PositiveIntegerField()
+    first_row = models.PositiveIntegerField()
+    rows = models.PositiveIntegerField()
+    state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
+    attempts = models.PositiveIntegerField(default=0)
+    published_at = models.DateTimeField(null=True)
+    claimed_at = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+    rows_encrypted = models.BinaryField(default=bytes)
+    result_encrypted = models.BinaryField(default=bytes)
+
+    class Meta:
+        ordering = ("job", "number")
+        verbose_name = "chunk of a batch"
+        verbose_name_plural = "chunks of batches"
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="chunk_once_a_job")]
+        indexes = [
+            models.Index(fields=["published_at"], condition=Q(state="queued"), name="chunk_waiting")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.job} {self.number}"

@@ -130,6 +130,8 @@ def has_seen_answer(reviewer: User, *, row: MLPredictionLog) -> bool:
     """Whether somebody knows what was answered: they asked for it, or have looked it up."""
     name = reviewer.get_username()
     looks = AccessEvent.objects.filter(prediction_log=row, actor=name)
+    # Who was refused has seen nothing.
+    looks = looks.exclude(action=AccessEvent.Action.DENY)
     return row.actor == name or looks.exclude(door=AccessEvent.Door.AUDIT).exists()
 
 

@@ -8,10 +8,10 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from monitoring.models import MLPredictionLog
+from monitoring.roles import Scope
 
 # How far back a summary looks.
 DEFAULT_DAYS = 28
@@ -46,12 +46,10 @@ def first_id(moment: datetime) -> uuid.UUID:
     return uuid.UUID(int=int(moment.timestamp() * 1_000) << 80)
 
 
-def prediction_in_scope(prediction_id: uuid.UUID, *, user: User) -> bool:
-    """Tell whether there is such a prediction among those the user asked for or may label."""
-    rows = MLPredictionLog.objects.filter(pk=prediction_id)
-    if not user.has_perm("monitoring.add_groundtruth"):
-        rows = rows.filter(client=user.get_username())
-    return rows.exists()
+def predictions_in_scope(scope: Scope, *, client: str) -> QuerySet[MLPredictionLog]:
+    """Return what a scope reaches, newest first: all predictions, or those a client asked for."""
+    rows = MLPredictionLog.objects.order_by("-id")
+    return rows.filter(client=client) if scope is Scope.OWN else rows
 
 
 def predictions_newest(

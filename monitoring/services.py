@@ -1,9 +1,9 @@
-"""The only writer of predictions: one row and its encrypted intake for every answered call."""
+"""The only writer of predictions: a row and its encrypted intake for every answered call."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from monitoring.intake import seal
 from monitoring.models import MLPredictionLog, TriageIntake
 from monitoring.pseudonyms import key_id, pseudonym
 from triage_rules.case import TriageCase, Vitals
-from triage_rules.level import Opinion
+from triage_rules.level import Level, Opinion
 from triage_rules.outcome import Decision, Verdict
 
 log = structlog.get_logger(__name__)
@@ -39,50 +39,72 @@ class Caller:
     site: str = ""
 
 
-def prediction_log_create(
-    *,
-    caller: Caller,
-    case: TriageCase,
-    body: Mapping[str, Any],
-    assignment: Assignment,
-    decision: Decision,
-    latency_ms: float,
-) -> uuid.UUID:
-    """Write the row of one answer with its intake and return its id once both are committed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """One answered call, as it goes on record.
 
     ``body`` is the parsed request that ``case`` was built from; it is kept encrypted, less what
     names the patient.
+    """
+
+    caller: Caller
+    case: TriageCase
+    body: Mapping[str, Any]
+    assignment: Assignment
+    decision: Decision
+    latency_ms: float
+
+
+def prediction_logs_create(
+    calls: Sequence[Decided], *, then: Callable[[Sequence[uuid.UUID]], None] = lambda _: None
+) -> list[uuid.UUID]:
+    """Write the rows of answers with their intakes; return the ids once all are committed.
+
+    ``then`` is called with the ids in the same transaction: what it writes is there exactly if
+    the rows are, and what it raises takes them back.
 
     Raises
     ------
     django.db.DatabaseError
-        When row and intake could not be made durable; then there is no answer either.
+        When rows and intakes could not be made durable; then there are no answers either.
     """
-    row = MLPredictionLog(
-        **_who(caller),
-        **_trial(assignment),
-        **decision_columns(decision),
-        **case_columns(case),
-        **_context(case),
-        **_words(decision.opinion),
-        latency_ms=latency_ms,
-    )
-    row.audited = _audited(row, caller)
-    sealed = seal(body)
-    intake = TriageIntake(prediction_log=row, key_id=sealed.key_id, token=sealed.token)
+    rows = [_row(call) for call in calls]
+    intakes = [_intake(row, call) for row, call in zip(rows, calls, strict=True)]
+    ids = [row.pk for row in rows]
     with transaction.atomic(durable=True):
-        row.save(force_insert=True)
-        intake.save(force_insert=True)
-    log.info(
-        "prediction_logged",
-        prediction_id=str(row.id),
-        level=decision.level.label,
-        method=decision.method.value,
-        fallback_reason=decision.fallback_reason,
-        model_version=row.model_version,
-        latency_ms=round(latency_ms, 2),
+        MLPredictionLog.objects.bulk_create(rows)
+        TriageIntake.objects.bulk_create(intakes)
+        then(ids)
+    for row in rows:
+        log.info(
+            "prediction_logged",
+            prediction_id=str(row.pk),
+            level=Level(row.prediction).label,
+            method=row.method,
+            fallback_reason=row.fallback_reason or None,
+            model_version=row.model_version,
+            latency_ms=round(row.latency_ms, 2),
+        )
+    return ids
+
+
+def _row(call: Decided) -> MLPredictionLog:
+    row = MLPredictionLog(
+        **_who(call.caller),
+        **_trial(call.assignment),
+        **decision_columns(call.decision),
+        **case_columns(call.case),
+        **_context(call.case),
+        **_words(call.decision.opinion),
+        latency_ms=call.latency_ms,
     )
-    return row.id
+    row.audited = _audited(row, call.caller)
+    return row
+
+
+def _intake(row: MLPredictionLog, call: Decided) -> TriageIntake:
+    sealed = seal(call.body)
+    return TriageIntake(prediction_log=row, key_id=sealed.key_id, token=sealed.token)
 
 
 def decision_columns(decision: Decision) -> dict[str, object]:

@@ -1,5 +1,5 @@
-"""The record in the admin: to be read, filtered, labelled and acknowledged, never edited."""
+"""The record in the admin, to be read, labelled and acknowledged, never edited; and accounts."""
 
-from monitoring.admin import alerts, record, runs
+from monitoring.admin import accounts, alerts, record, runs
 
-__all__ = ["alerts", "record", "runs"]
+__all__ = ["accounts", "alerts", "record", "runs"]

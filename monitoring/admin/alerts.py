@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Case, IntegerField, Model, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -14,8 +13,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 
 from ml.admin import ReadOnlyAdmin, ReadOnlyInline
+from monitoring.admin.pages import check_may
 from monitoring.alerts import alert_acknowledge
 from monitoring.models import Alert, AlertDelivery
+from monitoring.roles import Action, reaches_all
 
 LIST = "admin:monitoring_alert_changelist"
 PAGE = "admin:monitoring_alert_change"
@@ -43,7 +44,7 @@ class DeliveryInline(ReadOnlyInline):
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Whoever may see the alert may see how it was told."""
-        return bool(request.user.has_perm("monitoring.view_alert"))
+        return reaches_all(request.user, Action.SEE_ALERTS)
 
 
 @admin.register(Alert)
@@ -75,7 +76,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
         """Whether the person may acknowledge; the action asks for it too."""
-        return bool(request.user.has_perm("monitoring.change_alert"))
+        return reaches_all(request.user, Action.ACKNOWLEDGE_ALERTS)
 
     @admin.action(description="Acknowledge", permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse:
@@ -105,8 +106,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     def acknowledge_view(self, request: HttpRequest) -> HttpResponse:
         """Take the note and acknowledge the alerts that the address names."""
-        if not self.has_acknowledge_permission(request):
-            raise PermissionDenied
+        check_may(request, Action.ACKNOWLEDGE_ALERTS)
         alerts = _named(request)
         form = AcknowledgeForm(request.POST or None)
         if form.is_valid():

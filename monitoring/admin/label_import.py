@@ -7,13 +7,13 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from monitoring.admin.pages import check_may
 from monitoring.label_import import (
     COLUMNS,
     MAX_BYTES,
@@ -25,8 +25,8 @@ from monitoring.label_import import (
     labels_import,
     labels_preview,
 )
+from monitoring.roles import Action
 
-PERMISSION = "monitoring.add_groundtruth"
 FAULTS_SHOWN = 100
 # A form that is sent back may hold 2.5 MB, and there is more in it than this.
 MAX_SEALED = 2_400_000
@@ -56,8 +56,7 @@ class ConfirmForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 def import_view(request: HttpRequest) -> HttpResponse:
     """Take a file, say what it would do, and do it when that is confirmed."""
-    if not request.user.has_perm(PERMISSION):
-        raise PermissionDenied
+    check_may(request, Action.SETTLE_LABELS)
     author = cast("User", request.user)
     confirmed = ConfirmForm(request.POST) if "sealed" in request.POST else None
     if confirmed is not None and confirmed.is_valid():

@@ -5,26 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
+from monitoring.admin.pages import check_may
 from monitoring.figures import Figure, figures
+from monitoring.roles import Action, reaches_all
 from monitoring.selectors import DEFAULT_DAYS
 from monitoring.summary import summary
 
-PERMISSION = "monitoring.view_monitoringrun"
 CHOICES = (7, DEFAULT_DAYS, 90, 366)
 
 
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """Show the summary of the chosen days as words, figures and tables."""
-    if not request.user.has_perm(PERMISSION):
-        raise PermissionDenied
+    check_may(request, Action.READ_REPORTS)
     days = _days(request)
     body = summary(days=days, now=timezone.now())
     context = {
@@ -35,7 +34,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "figures": [_shown(figure) for figure in figures(body)],
         "days": days,
         "choices": CHOICES,
-        "may_see_alerts": request.user.has_perm("monitoring.view_alert"),
+        "may_see_alerts": reaches_all(request.user, Action.SEE_ALERTS),
     }
     return render(request, "admin/monitoring/overview.html", context)
 

@@ -9,7 +9,6 @@ from typing import Any, cast
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -18,11 +17,13 @@ from django.urls import URLPattern, path, reverse
 from ml.admin import ReadOnlyInline
 from ml.models import ModelVersion
 from monitoring.admin.keyset import ColumnFilter, KeysetAdmin, KeysetChangeList, PeriodFilter
-from monitoring.admin.seen import case_seen
+from monitoring.admin.pages import check_may
+from monitoring.admin.seen import case_seen, cases_seen
 from monitoring.forms import LabelForm
 from monitoring.labelling import ground_truth_review
 from monitoring.models import AccessEvent, GroundTruth, MLPredictionLog
 from monitoring.review import awaiting_audit, in_conflict, out_of_audit
+from monitoring.roles import Action, reaches_all
 from triage_rules.level import Decider, Level
 from triage_rules.outcome import Method
 
@@ -99,6 +100,17 @@ class AccessActionFilter(ColumnFilter):
     words = AccessEvent.Action.choices
 
 
+class RefusedFilter(ColumnFilter):
+    """What was refused."""
+
+    title = parameter_name = "refused"
+    words = [(one.value, one.value.replace("_", " ")) for one in Action]
+
+    def chosen(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        """Keep the refusals of an action, among the refusals that an index finds."""
+        return queryset.filter(action=AccessEvent.Action.DENY, refused=value)
+
+
 class LabelInline(ReadOnlyInline):
     """Who said what would have been right, and when; the label form adds to them."""
 
@@ -115,6 +127,11 @@ class LabelInline(ReadOnlyInline):
 
 class RecordChangeList(KeysetChangeList):
     """A page of the record that knows which of its rows still wait for a blind label."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Fetch a page, and put on record who is about to see it."""
+        super().get_results(request)
+        cases_seen(request, self.result_count)
 
     def _show(self, page: list[Any]) -> None:
         waiting = awaiting_audit(page)
@@ -223,8 +240,7 @@ class MLPredictionLogAdmin(KeysetAdmin):
 
     def find_view(self, request: HttpRequest) -> HttpResponse:
         """Open the row of one id. It is posted, since people also type names into search boxes."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
+        check_may(request, Action.READ_PREDICTION)
         return self._found(request, request.POST.get("prediction_id", ""))
 
     def _found(self, request: HttpRequest, words: str) -> HttpResponse:
@@ -243,7 +259,14 @@ class MLPredictionLogAdmin(KeysetAdmin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the row: nobody edits it, so it has no history to be counted and read."""
+        check_may(request, Action.READ_PREDICTION)
         return HttpResponseRedirect(reverse(ROW, args=[object_id]))
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """Say 404 and not "go to the start": who asks for ids in vain shall be on record."""
+        raise Http404
 
     def change_view(
         self,
@@ -255,20 +278,19 @@ class MLPredictionLogAdmin(KeysetAdmin):
         """Show the row once it is on record who saw it, with the button to label it."""
         row = self.get_object(request, object_id)
         if row is not None and self.has_view_permission(request, row):
-            case_seen(request, row.pk, door=AccessEvent.Door.ADMIN)
-        may_label = request.user.has_perm("monitoring.add_groundtruth")
+            case_seen(request, row.pk)
+        may_label = reaches_all(request.user, Action.SETTLE_LABELS)
         return super().change_view(
             request, object_id, form_url, {**(extra_context or {}), "may_label": may_label}
         )
 
     def label_view(self, request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
         """Take a reviewer's label for one prediction."""
-        if not request.user.has_perm("monitoring.add_groundtruth"):
-            raise PermissionDenied
+        check_may(request, Action.SETTLE_LABELS, Action.READ_PREDICTION)
         row = MLPredictionLog.objects.filter(pk=prediction_id).first()
         if row is None:
             raise Http404
-        case_seen(request, prediction_id, door=AccessEvent.Door.ADMIN)
+        case_seen(request, prediction_id)
         form = LabelForm(request.POST or None)
         if form.is_valid():
             reviewer = cast("User", request.user)
@@ -288,11 +310,11 @@ class MLPredictionLogAdmin(KeysetAdmin):
 
 @admin.register(AccessEvent)
 class AccessEventAdmin(KeysetAdmin):
-    """Who saw, exported or erased what is kept of patients."""
+    """Who saw, exported or erased what is kept of patients, and who was refused what."""
 
-    list_display = ("created_at", "actor", "action", "door", "case", "cases")
+    list_display = ("created_at", "actor", "action", "refused", "door", "case", "cases")
     list_display_links = None
-    list_filter = (PeriodFilter, AccessActionFilter)
+    list_filter = (PeriodFilter, AccessActionFilter, RefusedFilter)
     fields = list_display
 
     @admin.display(description="case")

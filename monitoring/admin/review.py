@@ -10,8 +10,7 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.core.exceptions import BadRequest, PermissionDenied
-from django.db import DatabaseError
+from django.core.exceptions import BadRequest
 from django.db.models import Prefetch, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -19,10 +18,12 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_http_methods
 
+from monitoring.access import Door
 from monitoring.admin.case import answers, case_page, past_labels
-from monitoring.admin.seen import case_seen
+from monitoring.admin.pages import check_may
+from monitoring.admin.seen import case_seen, cases_seen
 from monitoring.labels import LabelState
-from monitoring.models import LEVEL_CHOICES, AccessEvent, GroundTruth, MLPredictionLog
+from monitoring.models import LEVEL_CHOICES, GroundTruth, MLPredictionLog
 from monitoring.review import (
     Queue,
     Reviewed,
@@ -32,9 +33,9 @@ from monitoring.review import (
     is_blind,
     queue_cases,
 )
+from monitoring.roles import Action
 from triage_rules.level import Level
 
-PERMISSION = "monitoring.add_groundtruth"
 CASES_PER_PAGE = 25
 # The most urgent level is 1, as on every triage scale that clinicians know.
 LEVEL_KEYS = tuple((str(key), level) for key, level in enumerate(reversed(Level), start=1))
@@ -55,9 +56,6 @@ ABOUT: Mapping[Queue, str] = {
     "is in, and a drawn case waits in no other queue.",
     Queue.CONFLICTS: "People said different levels; your label settles the case.",
 }
-NOT_RECORDED = (
-    "This case is not shown: it could not be put on record that you see it. Try again in a minute."
-)
 NO_MORE = "That was the last case of this queue."
 NO_CHOICE = "Say what would have been right, or that you cannot assess the case."
 OVERTAKEN = (
@@ -119,7 +117,7 @@ class Waiting:
 @require_GET
 def queue_view(request: HttpRequest) -> HttpResponse:
     """Show one queue, newest first."""
-    _check_may_review(request)
+    check_may(request, Action.SETTLE_LABELS)
     queue, before = _queue(request), _id(request.GET.get("before", ""))
     found = first_of(queue_cases(queue, before=before), CASES_PER_PAGE + 1)
     if queue is Queue.CONFLICTS:
@@ -127,6 +125,7 @@ def queue_view(request: HttpRequest) -> HttpResponse:
         prefetch_related_objects(found, Prefetch("labels", queryset=standing))
     page = found[:CASES_PER_PAGE]
     older = _queue_url(queue, before=page[-1].pk) if len(found) > CASES_PER_PAGE else None
+    cases_seen(request, len(page))
     waiting = [Waiting(row=row, url=_case_url(row.pk, queue), why=_why(row, queue)) for row in page]
     context: dict[str, Any] = {
         "queue": queue,
@@ -144,14 +143,15 @@ def queue_view(request: HttpRequest) -> HttpResponse:
 @require_GET
 def next_view(request: HttpRequest) -> HttpResponse:
     """Go to the newest case of a queue that is older than the one before."""
-    _check_may_review(request)
+    check_may(request, Action.SETTLE_LABELS)
     return _go_on(request, _queue(request), before=_id(request.GET.get("before", "")))
 
 
 @require_http_methods(["GET", "POST"])
 def case_view(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
     """Show one case, once it is on record who sees it, and take what they say of it."""
-    _check_may_review(request)
+    # The words of the patient stand on the page.
+    check_may(request, Action.SETTLE_LABELS, Action.READ_INTAKE)
     rows = MLPredictionLog.objects.select_related("intake")
     row = get_object_or_404(rows, pk=prediction_id)
     queue, reviewer = _queue(request), cast("User", request.user)
@@ -176,11 +176,7 @@ def case_view(request: HttpRequest, prediction_id: uuid.UUID) -> HttpResponse:
     # Whoever was overtaken in the audit can still give a blind label, so nothing is uncovered.
     was_blind = hides_answer and not has_seen_answer(reviewer, row=row)
     blind = is_blind(row, queue=queue) or (taken is Reviewed.OVERTAKEN and was_blind)
-    door = AccessEvent.Door.AUDIT if blind else AccessEvent.Door.ADMIN
-    try:
-        case_seen(request, row.pk, door=door)
-    except DatabaseError:
-        return _page(request, "not_shown.html", title="Review", status=503, words=NOT_RECORDED)
+    case_seen(request, row.pk, door=Door.AUDIT if blind else Door.ADMIN)
     return _case(request, row, queue=queue, form=form, blind=blind, taken=taken)
 
 
@@ -258,11 +254,6 @@ def _go_on(request: HttpRequest, queue: Queue, *, before: uuid.UUID | None) -> H
         messages.info(request, NO_MORE)
         return HttpResponseRedirect(_queue_url(queue))
     return HttpResponseRedirect(_case_url(following, queue))
-
-
-def _check_may_review(request: HttpRequest) -> None:
-    if not request.user.has_perm(PERMISSION):
-        raise PermissionDenied
 
 
 def _queue(request: HttpRequest) -> Queue:

@@ -24,6 +24,7 @@ _PRUNED = (
     ("requests deleted", "requests"), ("notes emptied", "notes"),
     ("predictions stripped of the patient", "predictions"),
     ("entries of who saw a case deleted", "accesses"),
+    ("entries of who saw a case that wait for the owner", "accesses_for_owner"),
 )  # fmt: skip
 
 
@@ -35,6 +36,11 @@ class MonitoringRunAdmin(ReadOnlyAdmin):
     list_filter = ("job", "status")
     list_per_page = 50
     fields = ("job", "day", "status", "ran_at", "took", "figures")
+
+    class Media:
+        """How the tables of figures stand in the page."""
+
+        css = {"all": ["monitoring/runs.css"]}
 
     @admin.display(description="found")
     def found(self, run: MonitoringRun) -> str:
@@ -78,6 +84,11 @@ class RetrainingRunAdmin(ReadOnlyAdmin):
     list_display = ("started_at", "reason", "status", "version", "error")
     list_filter = ("status",)
     fields = ("reason", "status", "started_at", "ended_at", "version", "error", "figures")
+
+    class Media:
+        """How the table of figures stands in the page."""
+
+        css = {"all": ["monitoring/runs.css"]}
 
     @admin.display(description="figures")
     def figures(self, run: RetrainingRun) -> SafeString:
@@ -233,9 +244,9 @@ def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> SafeString:
     )  # fmt: skip
     shown = format_html("<thead><tr>{}</tr></thead>", head) if any(headers) else ""
     return format_html(
-        "<div style='overflow-x: auto'><table>{}<tbody>{}</tbody></table></div>", shown, body
+        "<div class='run-table'><table>{}<tbody>{}</tbody></table></div>", shown, body
     )
 
 
 def _parts(parts: Iterable[SafeString]) -> SafeString:
-    return format_html_join("", "<div style='margin-bottom: 16px'>{}</div>", ((p,) for p in parts))
+    return format_html_join("", "<div class='run-part'>{}</div>", ((p,) for p in parts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
@@ -13,6 +13,8 @@ from ml.models import ModelVersion
 from monitoring.labelling import ground_truth_record
 from monitoring.labels import Label, LabelSource
 from monitoring.models import AccessEvent, GroundTruth, MLPredictionLog, RetrainingRun
+from monitoring.roles import Role
+from tests.conftest import account, browser_of
 from tests.monitoring.conftest import prediction
 from triage_rules.level import Level
 
@@ -160,9 +162,9 @@ def test_no_filter_tells_of_the_answer_to_a_drawn_case(
 
 @pytest.mark.parametrize("query", TELLING)
 def test_once_judged_blind_a_drawn_case_is_found_and_shown_like_any_other(
-    browser: Client, drawn: MLPredictionLog, versions: None, frontend: User, query: str
+    browser: Client, drawn: MLPredictionLog, versions: None, reviewer: User, query: str
 ) -> None:
-    say(LabelSource.AUDIT, of=drawn, author=frontend)
+    say(LabelSource.AUDIT, of=drawn, author=reviewer)
 
     page = browser.get(f"{LIST_URL}?{query}")
 
@@ -183,13 +185,12 @@ def test_whoever_sees_a_row_is_on_record(
     assert page.context["cl"].result_count == 2
 
 
-def test_the_record_of_accesses_is_read_by_who_may(browser: Client, reviewer: User) -> None:
+def test_the_record_of_accesses_is_read_by_who_may(browser: Client) -> None:
+    auditor = browser_of(account("auditor", Role.AUDITOR, is_staff=True))
+
     assert browser.get("/admin/monitoring/accessevent/").status_code == 403
-
-    reviewer.user_permissions.add(Permission.objects.get(codename="view_accessevent"))
-
-    assert browser.get("/admin/monitoring/accessevent/").status_code == 200
-    assert browser.get("/admin/monitoring/accessevent/add/").status_code == 403
+    assert auditor.get("/admin/monitoring/accessevent/").status_code == 200
+    assert auditor.get("/admin/monitoring/accessevent/add/").status_code == 403
 
 
 def test_a_row_has_no_history_to_be_counted(browser: Client, row: MLPredictionLog) -> None:
@@ -244,12 +245,10 @@ def test_a_label_without_a_level_is_asked_for_again(browser: Client, row: MLPred
     assert not GroundTruth.objects.exists()
 
 
-def test_who_may_not_label_is_refused(row: MLPredictionLog) -> None:
-    User.objects.create_user("clerk", password="x", is_staff=True)
-    client = Client()
-    client.login(username="clerk", password="x")
+def test_who_may_read_but_not_settle_labels_is_refused(row: MLPredictionLog) -> None:
+    client = browser_of(account("clerk", Role.CLINICIAN, is_staff=True))
 
-    assert client.get(LIST_URL).status_code == 403
+    assert client.get(LIST_URL).status_code == 200
     assert client.post(f"{LIST_URL}{row.pk}/label/", {"level": "2"}).status_code == 403
 
 

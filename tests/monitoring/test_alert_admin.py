@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from monitoring.alerts import alert_acknowledge, alert_clear, alert_raise
 from monitoring.deliveries import ADMIN_PAGE
 from monitoring.models import Alert, AlertDelivery
+from monitoring.roles import Role
+from tests.conftest import account, browser_of
 
 pytestmark = pytest.mark.django_db
 LIST_URL = "/admin/monitoring/alert/"
@@ -36,29 +37,15 @@ def form_of(*alerts: Alert) -> str:
 
 
 @pytest.fixture
-def browser_of() -> Callable[..., Client]:
-    """Return a function that logs somebody of the staff in, with some permissions."""
-
-    def browser(*permissions: str) -> Client:
-        user = User.objects.create_user("ada", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return browser
-
-
-@pytest.fixture
-def nurse(browser_of: Callable[..., Client]) -> Client:
+def nurse() -> Client:
     """Somebody who may read and acknowledge."""
-    return browser_of("view_alert", "change_alert")
+    return browser_of(account("ada", Role.REVIEWER, is_staff=True))
 
 
 @pytest.fixture
-def reader(browser_of: Callable[..., Client]) -> Client:
+def reader() -> Client:
     """Somebody who may read."""
-    return browser_of("view_alert")
+    return browser_of(account("ada", Role.AUDITOR, is_staff=True))
 
 
 def test_what_is_open_comes_first_then_the_worst_then_the_newest(reader: Client) -> None:
@@ -164,9 +151,9 @@ def test_who_may_only_read_cannot_acknowledge(reader: Client) -> None:
     ]
 
 
-def test_who_may_not_even_read_is_refused(browser_of: Callable[..., Client]) -> None:
+def test_who_may_not_even_read_is_refused() -> None:
     alert = raise_one()
-    clerk = browser_of()
+    clerk = browser_of(account("clerk", Role.CLINICIAN, is_staff=True))
 
     assert clerk.get(LIST_URL).status_code == clerk.get(page_of(alert)).status_code == 403
 
@@ -185,9 +172,8 @@ def test_no_such_alert_is_a_404(nurse: Client, query: str) -> None:
 
 def test_a_note_from_another_page_is_refused() -> None:
     alert = raise_one()
-    User.objects.create_superuser("chief", password="correct horse battery")
     browser = Client(enforce_csrf_checks=True)
-    browser.login(username="chief", password="correct horse battery")
+    browser.force_login(User.objects.create_superuser("chief"))
 
     assert browser.post(form_of(alert), NOTE).status_code == 403
     assert Alert.objects.get().acknowledged_at is None

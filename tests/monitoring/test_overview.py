@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,6 +13,8 @@ from django.utils import timezone
 
 from monitoring.accuracy import day_to_check
 from monitoring.models import Alert, MonitoringRun, RetrainingRun
+from monitoring.roles import Role
+from tests.conftest import account, browser_of
 from tests.monitoring.simulated_runs import months, settled
 
 pytestmark = pytest.mark.django_db
@@ -23,20 +24,14 @@ RUNS = "/admin/monitoring/monitoringrun/"
 
 @pytest.fixture
 def browser() -> Client:
-    """Somebody of the staff who may see the runs, and nothing else."""
-    user = User.objects.create_user("observer", password="x", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename="view_monitoringrun"))
-    client = Client()
-    client.force_login(user)
-    return client
+    """Somebody of the staff who may see the runs, and no alert."""
+    return browser_of(account("observer", Role.CLINICIAN, is_staff=True))
 
 
 @pytest.fixture
 def clerk() -> Client:
     """Somebody of the staff who may not."""
-    client = Client()
-    client.force_login(User.objects.create_user("clerk", password="x", is_staff=True))
-    return client
+    return browser_of(account("clerk", is_staff=True))
 
 
 def written(days: int) -> None:

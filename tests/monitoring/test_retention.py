@@ -19,17 +19,28 @@ from monitoring.intake import seal
 from monitoring.models import (
     ABOUT_THE_PATIENT,
     AccessEvent,
+    Alert,
     GroundTruth,
     MLPredictionLog,
     MonitoringRun,
     TriageIntake,
 )
 from monitoring.retention import Pruned, prune, prune_preview
+from tests.monitoring.application_role import on_postgresql, serving
 from tests.monitoring.conftest import prediction
 from triage_rules.level import Level
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 NOTHING = Pruned(requests=0, notes=0, predictions=0, accesses=0)
+
+
+EVERYTHING_ELSE = dict(retention.OTHERS)
+
+
+@pytest.fixture(autouse=True)
+def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else goes with age is tested where it is written."""
+    monkeypatch.setattr(retention, "OTHERS", {})
 
 
 @pytest.fixture
@@ -167,6 +178,89 @@ def test_the_command_removes(author: User) -> None:
     call_command("prune_logs", stdout=StringIO())
 
     assert not TriageIntake.objects.exists()
+
+
+@on_postgresql
+class TestAsTheRoleOfTheService:
+    def test_who_saw_a_case_waits_for_the_owner_and_everything_else_goes(
+        self, author: User
+    ) -> None:
+        kept(author, days=3_000)
+
+        with serving():
+            pruned = prune(now=NOW)
+
+        assert pruned == Pruned(
+            requests=1, notes=1, predictions=1, accesses=0, accesses_for_owner=1
+        )
+        assert AccessEvent.objects.count() == 1
+
+    def test_the_run_of_the_day_is_well_and_says_what_waits(self, author: User) -> None:
+        kept(author, days=3_000)
+
+        with serving():
+            prune(now=NOW)
+            prune(now=NOW)
+
+        run = MonitoringRun.objects.get()
+        assert (run.status, run.result["accesses"], run.result["accesses_for_owner"]) == (
+            "ok",
+            0,
+            1,
+        )
+        assert not Alert.objects.exists()
+
+    def test_everything_else_may_go(self, author: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(retention, "OTHERS", EVERYTHING_ELSE)
+
+        with serving():
+            assert prune(now=NOW).others == dict.fromkeys(EVERYTHING_ELSE, 0)
+
+    def test_a_preview_tells_the_same(self, author: User) -> None:
+        kept(author, days=3_000)
+
+        with serving():
+            assert prune_preview(now=NOW) == prune(now=NOW)
+
+    def test_the_owner_forgets_what_waited(self, author: User) -> None:
+        kept(author, days=3_000)
+        with serving():
+            prune(now=NOW)
+
+        assert prune(now=NOW).accesses == 1
+
+        assert not AccessEvent.objects.exists()
+        result = MonitoringRun.objects.get().result
+        assert (result["accesses"], result["accesses_for_owner"]) == (1, 0)
+
+    def test_the_command_says_who_can_do_it(self, author: User) -> None:
+        kept(author, days=3_000)
+        out = StringIO()
+
+        with serving():
+            call_command("prune_logs", stdout=out)
+
+        assert "1 notes of who saw a case are due and stay" in out.getvalue()
+        assert "the owner's DATABASE_URL" in out.getvalue()
+
+
+def test_what_else_goes_with_age_is_counted_by_its_name(
+    author: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[datetime] = []
+
+    def sessions_prune(*, now: datetime) -> int:
+        asked.append(now)
+        return 3
+
+    monkeypatch.setattr(retention, "OTHERS", {"old_sessions": sessions_prune})
+    prune(now=NOW)
+    out = StringIO()
+    call_command("prune_logs", stdout=out)
+
+    assert asked[0] == NOW
+    assert MonitoringRun.objects.get(day=NOW.date()).result["old_sessions"] == 3
+    assert "3 old sessions deleted" in out.getvalue()
 
 
 @pytest.mark.parametrize("values", [{"prediction": 0}, {"ground_truth": None}, {"client": ""}])

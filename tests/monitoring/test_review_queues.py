@@ -191,8 +191,8 @@ def test_the_conflicts_say_what_people_said(browser: Client, frontend: User) -> 
 @pytest.mark.django_db
 def test_who_may_not_label_sees_no_queue_and_no_case(client: Client) -> None:
     row = write()
-    User.objects.create_user("clerk", password="x", is_staff=True)
-    client.login(username="clerk", password="x")
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    client.force_login(clerk)
 
     for path in ("", "next/", f"{row.pk}/"):
         assert client.get(QUEUE_URL + path).status_code == 403

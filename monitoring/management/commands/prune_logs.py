@@ -28,7 +28,8 @@ class Command(BaseCommand):
         now = timezone.now()
         pruned = prune_preview(now=now)
         if not options["dry_run"]:
-            with tqdm(total=sum(asdict(pruned).values()), unit=" rows", disable=None) as bar:
+            total = sum(pruned.removed().values())
+            with tqdm(total=total, unit=" rows", disable=None) as bar:
                 pruned = prune(now=now, watch=lambda _, n: bar.update(n))
         self.stdout.write(
             json.dumps(asdict(pruned)) if options["json"] else _report(pruned, options["dry_run"])
@@ -37,11 +38,16 @@ class Command(BaseCommand):
 
 def _report(pruned: Pruned, is_preview: bool) -> str:
     would = "would be " if is_preview else ""
-    return "\n".join(
-        [
-            f"{pruned.requests:,} requests {would}deleted",
-            f"{pruned.notes:,} notes {would}emptied",
-            f"{pruned.predictions:,} predictions {would}stripped of the patient",
-            f"{pruned.accesses:,} notes of who saw a case {would}deleted",
-        ]
-    )
+    lines = [
+        f"{pruned.requests:,} requests {would}deleted",
+        f"{pruned.notes:,} notes {would}emptied",
+        f"{pruned.predictions:,} predictions {would}stripped of the patient",
+        f"{pruned.accesses:,} notes of who saw a case {would}deleted",
+        *(f"{n:,} {kind.replace('_', ' ')} deleted" for kind, n in pruned.others.items()),
+    ]
+    if pruned.accesses_for_owner:
+        lines.append(
+            f"{pruned.accesses_for_owner:,} notes of who saw a case are due and stay: this role "
+            "may not delete them; run the command with the owner's DATABASE_URL"
+        )
+    return "\n".join(lines)

@@ -19,7 +19,10 @@ class Command(BaseCommand):
         """Rotate with a progress bar; what no key reads is counted, and is an error."""
         with tqdm(unit=" tokens", disable=None) as bar:
             rotated = tokens_rotate(watch=bar.update)
-        self.stdout.write(f"{rotated.requests:,} requests and {rotated.notes:,} notes rewritten.")
+        self.stdout.write(
+            f"{rotated.requests:,} requests, {rotated.notes:,} notes and "
+            f"{rotated.batches:,} chunks of batches rewritten."
+        )
         if rotated.unreadable:
             raise CommandError(
                 f"{rotated.unreadable:,} cannot be read with any of INTAKE_KEYS and stay as they "
