@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,16 +31,27 @@ class TriageClient:
         self.headers = {"Authorization": f"Token {token}", "Content-Type": "application/json"}
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Post a body and return the answer; anything but success is a ``ServiceError``."""
+        """Post a body and return the answer; anything but success is a ``ServiceError``.
+
+        Where there are too many calls, it waits as long as the service says and asks again.
+        """
+        response, answer = self._exchange(path, body)
+        while response.status == http.client.TOO_MANY_REQUESTS:
+            time.sleep(int(response.headers.get("Retry-After", "1")))
+            response, answer = self._exchange(path, body)
+        if response.status >= http.client.BAD_REQUEST:
+            raise ServiceError(_refusal(response.status, answer))
+        return answer
+
+    def _exchange(
+        self, path: str, body: Mapping[str, Any]
+    ) -> tuple[http.client.HTTPResponse, dict[str, Any]]:
         try:
             self._connection.request("POST", path, json.dumps(body), self.headers)
             response = self._connection.getresponse()
-            answer = json.loads(response.read())
+            return response, dict(json.loads(response.read()))
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ServiceError(f"the service did not answer ({type(error).__name__})") from error
-        if response.status >= http.client.BAD_REQUEST:
-            raise ServiceError(_refusal(response.status, answer))
-        return dict(answer)
 
 
 def _refusal(status: int, answer: dict[str, Any]) -> str:

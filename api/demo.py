@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,24 +14,24 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
-from django.db.models import QuerySet
 from knox.models import AuthToken
 from rest_framework.exceptions import AuthenticationFailed
 
 from api.authentication import TokenAuthentication
 from api.client import TRIAGE_PATH, TriageClient
+from monitoring.roles import Role
 
 PASSWORD_FILE = "dev-passwords"  # noqa: S105
 TOKEN_FILE = "dev-token"  # noqa: S105
-REVIEWER_PERMISSIONS = (
-    "add_groundtruth",
-    "change_alert",
-    "view_alert",
-    "view_alertdelivery",
-    "view_groundtruth",
-    "view_mlpredictionlog",
-    "view_monitoringrun",
-)
+SUPERUSER = "admin"
+# Beside the superuser, somebody of each role that is a person's.
+PEOPLE: Mapping[str, Role] = {
+    "clinician": Role.CLINICIAN,
+    "reviewer": Role.REVIEWER,
+    "ml_engineer": Role.ML_ENGINEER,
+    "manager": Role.ADMIN,
+    "auditor": Role.AUDITOR,
+}
 EXAMPLE_REQUEST: Mapping[str, Any] = {
     "patient_id": "p-123",
     "encounter_id": "e-9",
@@ -85,13 +85,15 @@ def demo_setup(folder: Path) -> None:
     if not settings.DEBUG:
         raise DemoError("demonstration users are made only where DJANGO_DEBUG is true")
     folder.mkdir(parents=True, exist_ok=True)
-    passwords = _passwords_ensure(folder / PASSWORD_FILE, ("admin", "reviewer"))
-    _user_ensure("admin", password=passwords["admin"], is_staff=True, is_superuser=True)
-    reviewer = _user_ensure("reviewer", password=passwords["reviewer"], is_staff=True)
-    reviewer.groups.add(_reviewer_group_ensure())
+    passwords = _passwords_ensure(folder / PASSWORD_FILE, (SUPERUSER, *PEOPLE))
+    _user_ensure(SUPERUSER, password=passwords[SUPERUSER], is_staff=True, is_superuser=True)
+    for name, role in PEOPLE.items():
+        person = _user_ensure(name, password=passwords[name], is_staff=True)
+        person.groups.add(Group.objects.get(name=role))
     frontend = _user_ensure("frontend", password=None)
+    frontend.groups.add(Group.objects.get(name=Role.FRONTEND))
     # The token that `make run` prints also shows the summary.
-    frontend.user_permissions.add(*_permissions(("view_monitoringrun",)))
+    frontend.user_permissions.add(Permission.objects.get(codename="view_monitoringrun"))
     _token_ensure(folder / TOKEN_FILE, user=frontend)
 
 
@@ -144,16 +146,6 @@ def _user_ensure(
     return user or User.objects.create_user(
         name, password=password, is_staff=is_staff, is_superuser=is_superuser
     )
-
-
-def _reviewer_group_ensure() -> Group:
-    group, _ = Group.objects.get_or_create(name="reviewer")
-    group.permissions.add(*_permissions(REVIEWER_PERMISSIONS))
-    return group
-
-
-def _permissions(names: Iterable[str]) -> QuerySet[Permission]:
-    return Permission.objects.filter(content_type__app_label="monitoring", codename__in=names)
 
 
 def _token_ensure(path: Path, *, user: User) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from itertools import islice
@@ -17,14 +18,19 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
-from api.answers import red_flag_body
+from api.answers import RedFlagBody, red_flag_body
+from api.instruments import ANONYMOUS_DENIALS
 from api.middleware import request_id_of
+from api.permissions import action_asked
+from monitoring.access import Door, denial_record
+from monitoring.roles import BY_ID, Action
 from triage_rules.outcome import RedFlag
 
 log = structlog.get_logger(__name__)
 PROBLEM_JSON = "application/problem+json"
 MAX_KEY_CHARACTERS = 64
 MAX_PROBLEMS = 50
+RETRY_AFTER_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +46,28 @@ class InvalidBodyError(exceptions.APIException):
     """A body that cannot be read as one JSON value."""
 
     status_code = HTTPStatus.BAD_REQUEST
+    default_detail = "The body cannot be used; see errors."
 
     def __init__(self, *problems: FieldProblem) -> None:
-        super().__init__("The body cannot be used; see errors.")
+        super().__init__()
         self.problems = problems
+
+
+class FieldForbiddenError(exceptions.PermissionDenied):
+    """A field says what this account may not say; ``action`` is what it lacks."""
+
+    default_detail = "This account may not say that; see errors."
+
+    def __init__(self, *problems: FieldProblem, action: Action) -> None:
+        super().__init__()
+        self.problems = problems
+        self.action = action
+
+
+class UnusableQueryError(InvalidBodyError):
+    """Parameters of an address that are unknown, given twice, or of no use."""
+
+    default_detail = "The address has parameters that cannot be used; see errors."
 
 
 class BodyTooLargeError(exceptions.APIException):
@@ -77,6 +101,20 @@ class NotRecordedError(exceptions.APIException):
         self.red_flags = red_flags
 
 
+class NoneRecordedError(exceptions.APIException):
+    """None of several cases could be put on record; a nurse sees the red flags of each."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = (
+        "No decisions could be made and put on record, so none is given. "
+        "Triage these patients by hand."
+    )
+
+    def __init__(self, red_flags: Mapping[int, tuple[RedFlag, ...]]) -> None:
+        super().__init__()
+        self.red_flags = red_flags
+
+
 class RecordUnreachableError(exceptions.APIException):
     """The record cannot be reached for anything else than a decision."""
 
@@ -90,11 +128,31 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
     known = _as_api_exception(error, decides=getattr(context["view"], "decides", False))
     if known.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request_failed", status=int(known.status_code), exc_info=error)
+    _refusal_record(known, context)
     body = problem_of(known, instance=instance_of(request))
     headers = {"WWW-Authenticate": known.auth_header} if hasattr(known, "auth_header") else {}
-    if known.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = "5"
+    if (wait_s := _wait_s(known)) is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(wait_s)))
     return Response(body, status=known.status_code, headers=headers, content_type=PROBLEM_JSON)
+
+
+def _refusal_record(error: exceptions.APIException, context: Mapping[str, Any]) -> None:
+    """Put on record who was refused, and who asked for an id in vain; nobody known is counted."""
+    request, view = context["request"], context["view"]
+    action = getattr(error, "action", None) or action_asked(request, view)
+    is_probe = error.status_code == HTTPStatus.NOT_FOUND and action in BY_ID
+    if not is_probe and error.status_code not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return
+    is_known = bool(request.user) and request.user.is_authenticated
+    if error.status_code == HTTPStatus.UNAUTHORIZED or not is_known:
+        ANONYMOUS_DENIALS.inc()
+        return
+    denial_record(
+        actor=request.user.get_username(),
+        refused=action,
+        door=Door.API,
+        prediction_id=view.kwargs.get("prediction_id"),
+    )
 
 
 def problem_of(error: exceptions.APIException, *, instance: str) -> dict[str, Any]:
@@ -193,13 +251,22 @@ def _detail(error: exceptions.APIException) -> str:
         return "The request has fields that cannot be used; see errors."
     if isinstance(error, exceptions.UnsupportedMediaType):
         return "The body must be sent as application/json in UTF-8."
+    if isinstance(error, exceptions.Throttled):
+        return "There are too many calls; Retry-After says when to go on."
     if isinstance(error, exceptions.MethodNotAllowed):
         return "This address does not take that method."
     return str(error.detail)
 
 
+def _wait_s(error: exceptions.APIException) -> float | None:
+    """Return when to try again; None where trying again is of no use."""
+    if error.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        return RETRY_AFTER_S
+    return getattr(error, "wait", None)
+
+
 def _field_problems(error: exceptions.APIException) -> Iterator[FieldProblem]:
-    if isinstance(error, InvalidBodyError):
+    if isinstance(error, InvalidBodyError | FieldForbiddenError):
         yield from error.problems
     elif isinstance(error, exceptions.ValidationError):
         yield from _flattened(error.detail)
@@ -220,9 +287,13 @@ def _flattened(detail: Any, *path: str | int) -> Iterator[FieldProblem]:
 
 
 def _extensions(error: exceptions.APIException) -> dict[str, Any]:
-    if not isinstance(error, NotRecordedError):
-        return {}
-    return {
-        "manual_triage": True,
-        "red_flags": [red_flag_body(flag) for flag in error.red_flags],
-    }
+    if isinstance(error, NotRecordedError):
+        return {"manual_triage": True, "red_flags": _flags(error.red_flags)}
+    if isinstance(error, NoneRecordedError):
+        each = [{"index": n, "red_flags": _flags(flags)} for n, flags in error.red_flags.items()]
+        return {"manual_triage": True, "items": each}
+    return {}
+
+
+def _flags(red_flags: Sequence[RedFlag]) -> list[RedFlagBody]:
+    return [red_flag_body(flag) for flag in red_flags]

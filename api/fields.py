@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.settings import api_settings
 
+from api.errors import MAX_PROBLEMS
 from triage_rules.case import Range
 
 
@@ -22,7 +24,9 @@ class StrictSerializer(serializers.Serializer[Any]):
         if not isinstance(data, Mapping):
             detail = {api_settings.NON_FIELD_ERRORS_KEY: [self.error_messages["invalid"]]}
             raise serializers.ValidationError(detail, code="invalid")
-        unknown = [key for key in data if key not in self.fields]
+        fields = self.fields
+        # As many as are named in an answer: there may be half a million.
+        unknown = list(islice((key for key in data if key not in fields), MAX_PROBLEMS))
         try:
             values: dict[str, Any] = super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -38,6 +42,17 @@ def _unknown(keys: list[str]) -> dict[str, list[serializers.ErrorDetail]]:
         key: [serializers.ErrorDetail("This field is not known.", code="unknown_field")]
         for key in keys
     }
+
+
+class ShortListField(serializers.ListField):
+    """A list that is counted before its entries are looked at: a long one costs no more."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Return the entries."""
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
+        entries: list[Any] = super().to_internal_value(data)
+        return entries
 
 
 class NumberField(serializers.Field[Any, Any, Any, Any]):

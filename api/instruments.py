@@ -32,7 +32,7 @@ BODY = "body"
 
 HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # The addresses under which a patient is triaged, and those that say which model would answer.
-DECIDING_ROUTES = frozenset({"triage", "predict"})
+DECIDING_ROUTES = frozenset({"triage", "predict", "triage-bulk"})
 MODEL_ROUTES = DECIDING_ROUTES | {"readyz", "metrics"}
 METHODS = frozenset(method.value for method in Method)
 ARMS = frozenset({NONE, *(decider.value for decider in Decider)})
@@ -43,8 +43,9 @@ REFUSED_FIELDS = frozenset(
 )
 REFUSAL_CODES = frozenset(
     {
-        "ages_disagree", "blank", "cut_off", "depth", "duplicate_key", "encoding", "fahrenheit",
-        "invalid", "invalid_json", "max_length", "not_a_boolean", "not_a_choice", "not_a_list",
+        "ages_disagree", "blank", "cut_off", "depth", "duplicate_key", "empty", "encoding",
+        "fahrenheit", "invalid", "invalid_json", "max_length", "min_length", "not_a_boolean",
+        "not_a_choice", "not_a_list",
         "not_a_number", "not_a_text", "not_below_systolic", "not_finite", "not_whole", "null",
         "out_of_range", "pattern", "required", "too_long", "unknown_field", "unstorable_text",
     }
@@ -88,6 +89,11 @@ REFUSED = Counter(
     "triage_refused_fields_total",
     "Fields of triage requests that were refused.",
     ["field", "code"],
+    registry=PROCESS,
+)
+ANONYMOUS_DENIALS = Counter(
+    "triage_anonymous_denials_total",
+    "Requests to the API that were refused and that no account is known to have sent.",
     registry=PROCESS,
 )
 MODEL = Gauge(
@@ -170,7 +176,10 @@ def _count(request: HttpRequest, response: HttpResponse, *, seconds: float) -> N
 def _count_decision(status: int, body: Mapping[str, Any] | None) -> None:
     if body is None:
         return
-    if status == HTTPStatus.OK:
+    if "results" in body:
+        for result in body["results"]:
+            _count_decision(result["status"], result.get("decision") or result["problem"])
+    elif status == HTTPStatus.OK:
         DECISIONS.labels(
             _word(body["method"], METHODS),
             _word(body["ab_group"], ARMS),
@@ -178,7 +187,7 @@ def _count_decision(status: int, body: Mapping[str, Any] | None) -> None:
             _word(body["prediction"], LEVELS),
         ).inc()
     elif body.get("manual_triage"):
-        NOT_RECORDED.inc()
+        NOT_RECORDED.inc(len(body.get("items", [NONE])))
     elif status == HTTPStatus.BAD_REQUEST:
         for problem in body["errors"]:
             REFUSED.labels(

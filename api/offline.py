@@ -69,7 +69,7 @@ def _preview(body: Body) -> dict[str, Any]:
 
 
 def _written(answer: Answer) -> dict[str, Any]:
-    return decision_body(answer.decision, answer.assignment, answer.prediction_id)
+    return dict(decision_body(answer.decision, answer.assignment, answer.prediction_id))
 
 
 def _validated(body: bytes) -> Body:

@@ -6,25 +6,37 @@ triage request with any of these is refused before anything else looks at it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
 from django.conf import settings
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
 
 from api.errors import BodyTooLargeError, FieldProblem, InvalidBodyError, pointer_of
 
 MAX_DEPTH = 8
+# A text is one token, closed or not: what looks like a bracket in it is none.
+_TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class StrictJSONParser(BaseParser):
     """Parse ``application/json`` into plain Python values, or say what is wrong and where."""
 
     media_type = "application/json"
+    max_depth = MAX_DEPTH
+
+    @property
+    def max_bytes(self) -> int:
+        """The size of the largest body."""
+        return settings.MAX_BODY_BYTES
 
     def parse(
         self,
@@ -37,7 +49,7 @@ class StrictJSONParser(BaseParser):
         Raises
         ------
         BodyTooLargeError
-            Over 64 KiB, by its Content-Length.
+            Over ``max_bytes``, by its Content-Length.
         UnsupportedMediaType
             A charset other than UTF-8, or a content encoding.
         InvalidBodyError
@@ -45,7 +57,49 @@ class StrictJSONParser(BaseParser):
         """
         request = (parser_context or {})["request"]
         _refuse_other_encodings(request.META, media_type or "")
-        return parsed(_read(stream, declared=request.META.get("CONTENT_LENGTH")))
+        declared = request.META.get("CONTENT_LENGTH")
+        body = _read(stream, declared=declared, max_bytes=self.max_bytes)
+        digest_keep(request, body=body)
+        value = _value(body, max_depth=self.max_depth)
+        self.check(value)
+        return value
+
+    def check(self, value: Any) -> None:
+        """Refuse a value of which a part has two meanings, or none."""
+        refuse_ambiguous(value)
+
+
+class BulkJSONParser(StrictJSONParser):
+    """Parse the body of many requests; each is checked by itself, for the sake of the others."""
+
+    # An object and its list around each request.
+    max_depth = MAX_DEPTH + 2
+
+    @property
+    def max_bytes(self) -> int:
+        """The size of the largest body."""
+        return settings.MAX_BULK_BYTES
+
+    def check(self, value: Any) -> None:
+        """Refuse a body whose own keys stand twice."""
+        if isinstance(value, _Object):
+            _refuse(_duplicate_problems(value))
+
+
+def digest_keep(request: Request, *, body: bytes) -> None:
+    """Note the digest of a body: its bytes pass through the parser and are seen nowhere else."""
+    request.body_digest = _digest(body)  # type: ignore[attr-defined]
+
+
+def digest_of(request: Request) -> str:
+    """Return the digest of the body as it was sent; without one, that of no bytes."""
+    # Whatever body there is has been through its parser then.
+    _ = request.data
+    return getattr(request, "body_digest", _digest(b""))
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
 
 
 def parsed(body: bytes) -> Any:
@@ -60,13 +114,32 @@ def parsed(body: bytes) -> Any:
     """
     if len(body) > settings.MAX_BODY_BYTES:
         raise BodyTooLargeError
-    text = _decoded(body)
-    _refuse_deep(text)
-    value = _loads(text)
-    problems = tuple(_problems(value))
-    if problems:
-        raise InvalidBodyError(*problems)
+    value = _value(body, max_depth=MAX_DEPTH)
+    refuse_ambiguous(value)
     return value
+
+
+def refuse_ambiguous(value: Any) -> None:
+    """Refuse a parsed value with duplicate keys, NaN or Infinity, NUL or a lone surrogate.
+
+    Raises
+    ------
+    InvalidBodyError
+        Which names every place.
+    """
+    _refuse(_problems(value))
+
+
+def _refuse(problems: Iterable[FieldProblem]) -> None:
+    found = tuple(problems)
+    if found:
+        raise InvalidBodyError(*found)
+
+
+def _value(body: bytes, *, max_depth: int) -> Any:
+    text = _decoded(body)
+    _refuse_deep(text, max_depth=max_depth)
+    return _loads(text)
 
 
 def _refuse_other_encodings(meta: Mapping[str, Any], media_type: str) -> None:
@@ -80,10 +153,10 @@ def _refuse_other_encodings(meta: Mapping[str, Any], media_type: str) -> None:
         raise UnsupportedMediaType("", detail="The body must be plain UTF-8 JSON.")
 
 
-def _read(stream: IO[bytes], *, declared: str | None) -> bytes:
+def _read(stream: IO[bytes], *, declared: str | None, max_bytes: int) -> bytes:
     length = int(declared) if declared and declared.isdigit() else 0
-    if length > settings.MAX_BODY_BYTES:
-        raise BodyTooLargeError
+    if length > max_bytes:
+        raise BodyTooLargeError(f"The body is larger than {max_bytes // 1024} KiB.")
     # Django reads no further than the declared length, and a body without one is refused.
     body = stream.read()
     if len(body) < length:
@@ -98,26 +171,18 @@ def _decoded(body: bytes) -> str:
         raise InvalidBodyError(FieldProblem("", "encoding", "The body is not UTF-8.")) from None
 
 
-def _refuse_deep(body: str) -> None:
+def _refuse_deep(body: str, *, max_depth: int) -> None:
     """Refuse deep nesting by counting brackets, before a recursive reader meets it."""
     depth = 0
-    in_text = escaped = False
-    for character in body:
-        if escaped:
-            escaped = False
-        elif in_text:
-            escaped = character == "\\"
-            in_text = character != '"'
-        elif character == '"':
-            in_text = True
-        elif character in "[{":
+    for token in _TEXT_OR_BRACKET.finditer(body):
+        if token[0] in "[{":
             depth += 1
-            if depth > MAX_DEPTH:
-                raise InvalidBodyError(
-                    FieldProblem("", "depth", f"The body is nested deeper than {MAX_DEPTH} levels.")
-                )
-        elif character in "]}":
+        elif token[0] in "]}":
             depth -= 1
+        if depth > max_depth:
+            raise InvalidBodyError(
+                FieldProblem("", "depth", f"The body is nested deeper than {max_depth} levels.")
+            )
 
 
 class _Object(dict[str, Any]):
@@ -160,9 +225,7 @@ def _problems(value: Any, *path: str | int) -> Iterator[FieldProblem]:
 
 
 def _object_problems(value: _Object, *path: str | int) -> Iterator[FieldProblem]:
-    for key in value.duplicates:
-        detail = "This key stands twice in one object."
-        yield FieldProblem(pointer_of(*path, key), "duplicate_key", detail)
+    yield from _duplicate_problems(value, *path)
     for key, item in value.items():
         if _is_unstorable(key):
             detail = "A key of this object holds a NUL or half of a surrogate pair."
@@ -170,5 +233,11 @@ def _object_problems(value: _Object, *path: str | int) -> Iterator[FieldProblem]
         yield from _problems(item, *path, key)
 
 
+def _duplicate_problems(value: _Object, *path: str | int) -> Iterator[FieldProblem]:
+    for key in value.duplicates:
+        detail = "This key stands twice in one object."
+        yield FieldProblem(pointer_of(*path, key), "duplicate_key", detail)
+
+
 def _is_unstorable(text: str) -> bool:
-    return "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text)
+    return _UNSTORABLE.search(text) is not None

@@ -10,6 +10,7 @@ from api.fields import (
     CodeField,
     FlagField,
     NumberField,
+    ShortListField,
     StrictSerializer,
     TemperatureField,
     TextField,
@@ -26,6 +27,7 @@ from monitoring.labels import (
     level_said,
 )
 from triage_rules.case import DAYS_PER_YEAR, Range
+from triage_rules.level import Level
 
 OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
 FIVE_LEVELS = Range(1, 5, "(1 is the most urgent)", whole=True)
@@ -43,7 +45,7 @@ def request_field(spec: InputField) -> serializers.Field[Any, Any, Any, Any]:
         return FlagField(**options)
     if spec.most is not None:
         entry = TextField(longest=spec.longest)
-        return serializers.ListField(child=entry, max_length=spec.most, **options)
+        return ShortListField(child=entry, max_length=spec.most, **options)
     if spec.kind is Kind.CODE:
         return CodeField(longest=spec.longest, **options)
     return TextField(longest=spec.longest, blank=spec.may_be_blank, **options)
@@ -78,7 +80,7 @@ class SymptomsDataSerializer(SchemaSerializer):
     """What the patient says."""
 
     part = schema.WORDS
-    symptoms = serializers.ListField(
+    symptoms = ShortListField(
         child=SymptomSerializer(), max_length=schema.field("symptoms").most, **OPTIONAL
     )
 
@@ -96,10 +98,18 @@ class VitalsSerializer(SchemaSerializer):
         return attrs
 
 
+def _needs(name: str, kind: str) -> dict[str, Any]:
+    """Say in the terms of a schema that a field must be there and not null."""
+    return {"required": [name], "properties": {name: {"type": kind}}}
+
+
 class TriageRequestSerializer(SchemaSerializer):
     """The body of a triage request."""
 
     part = schema.TOP
+    schema_rules = {
+        "anyOf": [_needs("patient_age", "number"), _needs("patient_age_days", "integer")]
+    }
     symptoms_data = SymptomsDataSerializer()
     vitals = VitalsSerializer(**OPTIONAL)
 
@@ -117,9 +127,32 @@ class TriageRequestSerializer(SchemaSerializer):
         return attrs
 
 
+_ON_OUR_LEVELS: dict[str, Any] = {
+    "required": ["level"],
+    "properties": {
+        "level": {"type": "string"},
+        "scale": {"type": "null"},
+        "original_level": {"type": "null"},
+    },
+}
+
+
+def _on_five_levels(original: int) -> dict[str, Any]:
+    """Say in the terms of a schema what goes with one level of a five-level scale."""
+    return {
+        "required": ["scale", "original_level"],
+        "properties": {
+            "scale": {"type": "string"},
+            "original_level": {"const": original},
+            "level": {"enum": [Level.from_five_level(original).label, None]},
+        },
+    }
+
+
 class GroundTruthSerializer(StrictSerializer):
     """What was right, as a clinician, an outcome or an audit says."""
 
+    schema_rules = {"anyOf": [_ON_OUR_LEVELS, *map(_on_five_levels, range(1, 6))]}
     level = WordField(LEVEL_WORDS, **OPTIONAL)
     scale = WordField(LabelScale.values, **OPTIONAL)
     original_level = NumberField(FIVE_LEVELS, **OPTIONAL)

@@ -1,11 +1,19 @@
 """Every route of the API, on one screen."""
 
 from django.urls import path, re_path
-from knox.views import LogoutAllView, LogoutView
 
-from api import model_views, monitoring_views, views
+from api import (
+    auth_views,
+    batch_views,
+    bulk_views,
+    docs_views,
+    model_views,
+    monitoring_views,
+    prediction_views,
+    views,
+)
 from api.errors import not_found
-from api.metrics import metrics
+from api.metrics import MetricsView
 
 # What a model version can be called; no other text reaches the database.
 VERSION = r"(?P<version>[A-Za-z0-9][A-Za-z0-9._-]{0,63})"
@@ -13,9 +21,28 @@ VERSION = r"(?P<version>[A-Za-z0-9][A-Za-z0-9._-]{0,63})"
 urlpatterns = [
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
-    path("metrics", metrics, name="metrics"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
     path("api/v1/triage/", views.TriageView.as_view(), name="triage"),
+    path("api/v1/triage/bulk/", bulk_views.BulkView.as_view(), name="triage-bulk"),
     path("api/ml/predict/", views.TriageView.as_view(), name="predict"),
+    path("api/v1/batches/", batch_views.BatchesView.as_view(), name="batches"),
+    path(
+        "api/v1/batches/template/",
+        batch_views.BatchTemplateView.as_view(),
+        name="batch-template",
+    ),
+    path("api/v1/batches/<uuid:batch_id>/", batch_views.BatchView.as_view(), name="batch"),
+    path(
+        "api/v1/batches/<uuid:batch_id>/result/",
+        batch_views.BatchResultView.as_view(),
+        name="batch-result",
+    ),
+    path("api/v1/predictions/", prediction_views.PredictionsView.as_view(), name="predictions"),
+    path(
+        "api/v1/predictions/<uuid:prediction_id>/",
+        prediction_views.PredictionView.as_view(),
+        name="prediction",
+    ),
     path(
         "api/v1/predictions/<uuid:prediction_id>/ground-truth/",
         views.GroundTruthView.as_view(),
@@ -34,9 +61,11 @@ urlpatterns = [
         monitoring_views.SummaryView.as_view(),
         name="monitoring-summary",
     ),
-    path("api/v1/auth/login/", views.LoginView.as_view(), name="login"),
-    path("api/v1/auth/logout/", LogoutView.as_view(), name="logout"),
-    path("api/v1/auth/logoutall/", LogoutAllView.as_view(), name="logoutall"),
+    path("api/v1/auth/login/", auth_views.LoginView.as_view(), name="login"),
+    path("api/v1/auth/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("api/v1/auth/logoutall/", auth_views.LogoutAllView.as_view(), name="logoutall"),
+    path("api/v1/schema/", docs_views.SchemaView.as_view(), name="schema"),
+    path("api/v1/docs/", docs_views.DocsView.as_view(), name="docs"),
     # Anything else under /api/ is answered in the API's own shape, DEBUG or not.
     re_path(r"^api/", not_found),
 ]

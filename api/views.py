@@ -2,35 +2,67 @@
 
 from __future__ import annotations
 
+import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
-from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
-from django.http import Http404, HttpRequest, JsonResponse
-from knox.models import AuthToken
-from rest_framework.exceptions import AuthenticationFailed
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.answers import decision_body
-from api.errors import LengthRequiredError
+from api.answers import DecisionBody, LabelBody, decision_body
+from api.demo import EXAMPLE_REQUEST
+from api.errors import (
+    FieldForbiddenError,
+    FieldProblem,
+    InvalidBodyError,
+    LengthRequiredError,
+    UnusableQueryError,
+)
+from api.idempotency import once
 from api.middleware import request_id_of
-from api.serializers import GroundTruthSerializer, LoginSerializer, TriageRequestSerializer
-from api.services import triage_decide
+from api.permissions import scope_asked
+from api.schema import ACTING_USER, IDEMPOTENCY_KEY, problems
+from api.serializers import GroundTruthSerializer, TriageRequestSerializer
+from api.services import Answer, or_by_hand, triage_decide
 from ml.service import TriagePredictionService
-from monitoring.labelling import ground_truth_record
+from monitoring.labelling import ground_truth_record, may_say
 from monitoring.labels import level_word
-from monitoring.selectors import prediction_in_scope
+from monitoring.roles import Action
+from monitoring.selectors import predictions_in_scope
 from monitoring.services import Caller
 from triage_rules.case import case_from_request
 
+EXPLAIN = OpenApiParameter(
+    "explain", bool, description="Whether to say what moved the model; the answer takes longer."
+)
+
+NO_AUDIT = FieldProblem("/source", "forbidden", "Only who may settle labels says so of an audit.")
+ACTING_USER_HEADER = "X-Acting-User"
+_A_NAME = re.compile(r"[\x21-\x7e]{1,150}")
+
+
+class UnusableNameError(InvalidBodyError):
+    """A name of the acting person that is empty, too long, or not plain text."""
+
+    default_detail = f"The header {ACTING_USER_HEADER} cannot be used; see errors."
+
+    def __init__(self) -> None:
+        detail = f"The header {ACTING_USER_HEADER} must be 1 to 150 visible ASCII characters."
+        super().__init__(FieldProblem("", "acting_user", detail))
+
 
 class JSONView(APIView):
-    """What all operations share: a body of known length."""
+    """What all operations share: named actions, and a body of known length."""
+
+    # What each method does, by the table of roles; a method that does not stand here is denied.
+    actions: ClassVar[Mapping[str, Action]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse a chunked body, which Django would read as an empty one."""
@@ -44,34 +76,74 @@ class TriageView(JSONView):
 
     # Tells the error handler that a nurse is waiting: an outage must say "triage by hand".
     decides = True
+    actions = {"POST": Action.TRIAGE}
 
-    def post(self, request: Request) -> Response:
-        """Decide one case and return the decision that is now on record."""
+    @extend_schema(
+        summary="Decide one case",
+        request=TriageRequestSerializer,
+        parameters=[EXPLAIN, IDEMPOTENCY_KEY, ACTING_USER],
+        responses={200: DecisionBody, **problems(409, 422, body=True, decides=True)},
+        examples=[OpenApiExample("Chest pain", value=EXAMPLE_REQUEST, request_only=True)],
+    )
+    def post(self, request: Request) -> HttpResponse:
+        """Decide one case and return the decision that is now on record, once for a key."""
         serializer = TriageRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        answer = triage_decide(
-            case=case_from_request(serializer.validated_data),
-            caller=_caller(request, serializer.validated_data),
-            body=serializer.validated_data,
-            explain=request.query_params.get("explain") == "true",
-        )
-        return Response(decision_body(answer.decision, answer.assignment, answer.prediction_id))
+        case, explain = case_from_request(serializer.validated_data), _asks_why(request)
+        # Before a key is looked up: a repeat is as right or wrong as the first call was.
+        caller = caller_of(request, serializer.validated_data)
+        with or_by_hand(case), once(request) as call:
+            if call.answered is not None:
+                return call.answered
+            answer = triage_decide(
+                case=case,
+                caller=caller,
+                body=serializer.validated_data,
+                explain=explain,
+                then=lambda answer: call.keep(HTTPStatus.OK, decided_body(answer)),
+            )
+            return Response(decided_body(answer))
+
+
+def _asks_why(request: Request) -> bool:
+    given = request.query_params.getlist("explain")
+    if given not in ([], ["true"], ["false"]):
+        problem = FieldProblem("/explain", "not_a_boolean", "Must be true or false, given once.")
+        raise UnusableQueryError(problem)
+    return given == ["true"]
 
 
 class GroundTruthView(JSONView):
     """What was right for an earlier prediction."""
 
+    actions = {"POST": Action.LABEL}
+
+    @extend_schema(
+        summary="Say what would have been right",
+        request=GroundTruthSerializer,
+        parameters=[ACTING_USER],
+        responses={200: LabelBody, 201: LabelBody, **problems(404, body=True)},
+        examples=[
+            OpenApiExample(
+                "An outcome", value={"level": "urgent", "source": "outcome"}, request_only=True
+            )
+        ],
+    )
     def post(self, request: Request, prediction_id: uuid.UUID) -> Response:
         """Record a label; a repeat changes nothing, a conflict is kept for review."""
         serializer = GroundTruthSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         account = _account(request)
-        if not prediction_in_scope(prediction_id, user=account):
+        reached = predictions_in_scope(scope_asked(request), client=account.get_username())
+        if not reached.filter(pk=prediction_id).exists():
             raise Http404
+        label = serializer.reported()
+        if not may_say(account, label):
+            raise FieldForbiddenError(NO_AUDIT, action=Action.SETTLE_LABELS)
         outcome = ground_truth_record(
-            prediction_id=prediction_id, author=account, label=serializer.reported()
+            prediction_id=prediction_id, author=account, label=label, actor=acting_user(request)
         )
-        body = {
+        body: LabelBody = {
             "prediction_id": str(prediction_id),
             "level": level_word(outcome.level),
             "state": outcome.state,
@@ -80,25 +152,17 @@ class GroundTruthView(JSONView):
         return Response(body, status=HTTPStatus.CREATED if outcome.created else HTTPStatus.OK)
 
 
-class LoginView(JSONView):
-    """A token for a name and a password."""
+def acting_user(request: Request) -> str:
+    """Return the person whom the holder of a token names; blank where nobody is named.
 
-    authentication_classes = ()
-    permission_classes = ()
-
-    def get_authenticate_header(self, request: Request) -> str:
-        """Name the scheme, so that a refusal is a 401."""
-        return "Token"
-
-    def post(self, request: Request) -> Response:
-        """Return a new token and when it ends."""
-        serializer = LoginSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        user = authenticate(request, **serializer.validated_data)
-        if user is None:
-            raise AuthenticationFailed("The name or the password is wrong.")
-        row, token = AuthToken.objects.create(user)
-        return Response({"token": token, "expiry": row.expiry.isoformat()})
+    It is put on record and gives no rights. Who has a session acts in person.
+    """
+    name = request.headers.get(ACTING_USER_HEADER)
+    if name is None or request.auth is None:
+        return ""
+    if not _A_NAME.fullmatch(name):
+        raise UnusableNameError
+    return name
 
 
 def _account(request: Request) -> User:
@@ -106,11 +170,17 @@ def _account(request: Request) -> User:
     return cast("User", request.user)
 
 
-def _caller(request: Request, body: dict[str, Any]) -> Caller:
+def decided_body(answer: Answer) -> DecisionBody:
+    """Return an answer as it is sent."""
+    return decision_body(answer.decision, answer.assignment, answer.prediction_id)
+
+
+def caller_of(request: Request, body: Mapping[str, Any]) -> Caller:
+    """Return who sends a request, and about whom."""
     name = _account(request).get_username()
     return Caller(
         client=name,
-        actor=name,
+        actor=acting_user(request) or name,
         request_id=request_id_of(request),
         patient_id=body.get("patient_id"),
         encounter_id=body.get("encounter_id"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +16,9 @@ from ml.signing import SigningKeyError, public_keys, signing_key
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
+_HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?"
+_ORIGIN = re.compile(rf"https?://{_HOST}")
+_ORIGIN_OR_ANY_BELOW = re.compile(rf"https?://(\*\.)?{_HOST}")
 
 
 class SettingError(SystemExit):
@@ -62,6 +66,21 @@ def env_whole(name: str, default: int, *, low: int, high: int) -> int:
 def env_list(name: str, default: str = "") -> list[str]:
     """Return the comma-separated entries, without empty ones."""
     return [entry.strip() for entry in env_text(name, default).split(",") if entry.strip()]
+
+
+def env_origins(name: str, *, wildcard: bool = False) -> list[str]:
+    """Return comma-separated origins: a scheme, a host, perhaps a port, and nothing behind.
+
+    With ``wildcard`` the host may begin with ``*.``, which stands for all names below the rest.
+    """
+    origins = env_list(name)
+    shape = _ORIGIN_OR_ANY_BELOW if wildcard else _ORIGIN
+    if not all(shape.fullmatch(origin) for origin in origins):
+        raise SettingError(
+            f"{name} must be comma-separated addresses without a path, such as "
+            "https://triage.example."
+        )
+    return origins
 
 
 def env_word(name: str, default: str, words: Collection[str]) -> str:

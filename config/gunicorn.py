@@ -13,7 +13,7 @@ from config.env import env_text, env_whole
 
 wsgi_app = "config.wsgi:application"
 bind = env_text("BIND", "127.0.0.1:8000")
-worker_class = "gthread"
+worker_class = "config.threads.WholeRequestsWorker"
 workers = env_whole("WEB_WORKERS", 2, low=1, high=256)
 threads = env_whole("WEB_THREADS", 4, low=1, high=256)
 timeout = 30

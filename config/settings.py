@@ -19,6 +19,7 @@ from config.env import (
     env_cron,
     env_list,
     env_number,
+    env_origins,
     env_public_keys,
     env_secret,
     env_secrets,
@@ -46,7 +47,7 @@ environ.Env.read_env(str(VAR_DIR / "dev.env"), overwrite=False)
 DEBUG = env_bool("DJANGO_DEBUG", default=False)
 SECRET_KEY = env_secret("DJANGO_SECRET_KEY")
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+CSRF_TRUSTED_ORIGINS = env_origins("CSRF_TRUSTED_ORIGINS", wildcard=True)
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -59,7 +60,12 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "corsheaders",
     "knox",
+    "axes",
     "api",
     "monitoring",
     "ml",
@@ -68,14 +74,23 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "api.middleware.RequestIdMiddleware",
     "api.instruments.InstrumentsMiddleware",
+    "api.middleware.HardeningMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "monitoring.admin.middleware.AdminAuditMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
 ]
 
 TEMPLATES = [
@@ -109,14 +124,58 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
-SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
+# A session ends when nobody has used it for a while.
+SESSION_COOKIE_AGE = 60 * env_whole("SESSION_IDLE_MINUTES", 15, low=1, high=720)
+SESSION_ENGINE = "config.sessions"
 SECURE_HSTS_SECONDS = 0 if DEBUG else int(timedelta(days=365).total_seconds())
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not DEBUG
 SECURE_SSL_REDIRECT = env_bool("SECURE_SSL_REDIRECT", default=not DEBUG)
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
+# How many proxies in front of us each add an address to X-Forwarded-For; what a caller wrote there
+# before them is never believed.
+TRUSTED_PROXIES = env_whole("TRUSTED_PROXIES", 0, low=0, high=10)
 # Only a proxy that sets this header itself may be trusted with it.
 if env_bool("BEHIND_TLS_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Nothing is loaded from elsewhere, no script or style stands in a page, no page stands in a frame.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+CSRF_FAILURE_VIEW = "api.auth_views.form_refused"
+# Pages of these addresses may call the API with a token; a cookie never crosses.
+CORS_ALLOWED_ORIGINS = env_origins("CORS_ALLOWED_ORIGINS")
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_METHODS = ["GET", "POST"]
+CORS_ALLOW_HEADERS = [
+    "accept", "authorization", "content-type", "idempotency-key", "if-none-match", "x-acting-user",
+]  # fmt: skip
+CORS_EXPOSE_HEADERS = ["ETag", "Idempotency-Replayed", "Retry-After", "X-Request-ID"]
+# Five wrong passwords for one name from one address lock that name there for a quarter of an hour;
+# whoever guesses locks out only themselves.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+# Who keeps trying while a name is locked does not lock it for longer.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_HANDLER = "api.authentication.LoginAttempts"
+AXES_USERNAME_CALLABLE = "api.authentication.name_hashed"
+AXES_CLIENT_IP_CALLABLE = "api.addresses.client_address"
+AXES_LOCKOUT_CALLABLE = "api.auth_views.locked_out"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 # --- database -------------------------------------------------------------------------------------
 _DATABASE_URL = env_url(
@@ -141,6 +200,14 @@ else:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"connect_timeout": 2, **DATABASES["default"].get("OPTIONS", {})},
     }
+
+# The role which the owner of the tables gives to the service; grant_application_role reads it.
+_APPLICATION_DATABASE_URL = env_url(
+    "APPLICATION_DATABASE_URL", "", schemes=("postgres", "postgresql")
+)
+APPLICATION_DATABASE = (
+    environ.Env.db_url_config(_APPLICATION_DATABASE_URL) if _APPLICATION_DATABASE_URL else {}
+)
 
 # SQLite passes over the extra columns of an index, which cost it only speed.
 SILENCED_SYSTEM_CHECKS = ["models.W040"]
@@ -185,12 +252,18 @@ CELERY_BEAT_SCHEDULE = {
     name.replace("_", "-"): {"task": f"monitoring.tasks.{name}", "schedule": schedule}
     for name, schedule in _SCHEDULES.items()
     if schedule is not None
-}
+} | {"resume-batches": {"task": "api.tasks.resume_batches", "schedule": crontab()}}
 
 # --- API ------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.TokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "api.authentication.TokenAuthentication",
+        "api.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["api.permissions.RolePermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["api.limits.ClientRateThrottle"],
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PARSER_CLASSES": ["api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.negotiation.AlwaysJSON",
@@ -199,9 +272,39 @@ REST_FRAMEWORK = {
     # A key that no request can hold, since the parser refuses NUL.
     "NON_FIELD_ERRORS_KEY": "\x00",
 }
+# A service account holds two, so that one can be replaced before it ends.
+LIVE_TOKENS = 2
 REST_KNOX = {"TOKEN_TTL": timedelta(days=90), "AUTH_HEADER_PREFIX": "Token"}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Triage service",
+    "VERSION": "0.1.0",
+    "DESCRIPTION": (
+        "How soon must this patient be seen? A model and a clinical rule engine answer together, "
+        "and every answer is on record. It supports a clinician's decision and never replaces it. "
+        "It is not certified or cleared as a medical device, and not for clinical use without "
+        "local approval."
+    ),
+    "LICENSE": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/(v1|ml)/",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "persistAuthorization": False},
+    "PREPROCESSING_HOOKS": ["api.schema.under_api"],
+    # A word list stands where it is used.
+    "POSTPROCESSING_HOOKS": [],
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
+}
 # The parser refuses a larger body before it is read; see api.parsers.
 MAX_BODY_BYTES = 64 * 1024
+MAX_BULK_BYTES = 4 * 1024 * 1024
+MAX_BATCH_BYTES = 32 * 1024 * 1024
+BATCH_MAX_ROWS = env_whole("BATCH_MAX_ROWS", 10_000, low=1, high=1_000_000)
+RATE_LIMIT = env_whole("RATE_LIMIT", 1_200, low=1, high=1_000_000)
+LOGIN_RATE_LIMIT = env_whole("LOGIN_RATE_LIMIT", 20, low=1, high=10_000)
+# Asked of whoever reads /metrics, beside the accounts that may; unset, only those.
+METRICS_TOKENS = env_secrets("METRICS_TOKENS")
 
 # --- triage ---------------------------------------------------------------------------------------
 # Read by ml.processes where it decides whether to load the model at start-up.
@@ -262,6 +365,7 @@ TRIAGE_DATA_DIR = Path(env_text("TRIAGE_DATA_DIR", str(BASE_DIR / "data")))
 # --- retention ------------------------------------------------------------------------------------
 INTAKE_RETENTION_DAYS = env_whole("INTAKE_RETENTION_DAYS", 180, low=1, high=36_500)
 LOG_RETENTION_DAYS = env_whole("LOG_RETENTION_DAYS", 730, low=1, high=36_500)
+BATCH_RETENTION_DAYS = env_whole("BATCH_RETENTION_DAYS", 7, low=1, high=365)
 ACCESS_RETENTION_DAYS = env_whole("ACCESS_RETENTION_DAYS", 2_190, low=1, high=36_500)
 if INTAKE_RETENTION_DAYS > LOG_RETENTION_DAYS:
     raise SettingError("INTAKE_RETENTION_DAYS must not be above LOG_RETENTION_DAYS.")

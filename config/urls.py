@@ -1,6 +1,7 @@
 """What is served where."""
 
 from django.contrib import admin
+from django.http import HttpResponse
 from django.urls import include, path
 
 admin.site.site_header = admin.site.site_title = "Triage service"
@@ -12,6 +13,8 @@ admin.site.index_template = "admin/monitoring/index.html"
 urlpatterns = [
     path("admin/monitoring/", include("monitoring.admin.urls")),
     path("admin/", admin.site.urls),
+    # Browsers ask for it with every page. There is none, and that is no error.
+    path("favicon.ico", lambda _: HttpResponse(status=204)),
     path("", include("api.urls")),
 ]
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import copy
 import json
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from knox.models import AuthToken
 
+from api import limits
 from api.demo import EXAMPLE_REQUEST
+from config.celery import app as celery_app
 from ml.artefacts import DOCUMENTS, TrainedModel, point_to, save
 from ml.service import TriagePredictionService
 from ml.simulator import simulate
 from ml.training import train
+from monitoring.roles import Role
 
 TRIAGE_URL = "/api/v1/triage/"
 # What a version is documented by is written elsewhere; the store asks only that it is there.
@@ -85,22 +90,30 @@ def sore_throat() -> dict[str, Any]:
     }
 
 
+def account(name: str, *roles: Role, **properties: Any) -> User:
+    """Make an account with roles."""
+    user = User.objects.create_user(name, **properties)
+    user.groups.set(Group.objects.filter(name__in=roles))
+    return user
+
+
+def browser_of(user: User) -> Client:
+    """Return a browser in which somebody has logged in."""
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
 @pytest.fixture
 def frontend(db: None) -> User:
     """The account of the web frontend."""
-    return User.objects.create_user("frontend")
+    return account("frontend", Role.FRONTEND)
 
 
 @pytest.fixture
 def reviewer(db: None) -> User:
     """A clinician who may read the record and say what was right."""
-    user = User.objects.create_user("reviewer", password="correct horse battery", is_staff=True)
-    user.user_permissions.set(
-        Permission.objects.filter(
-            codename__in=["view_mlpredictionlog", "view_groundtruth", "add_groundtruth"]
-        )
-    )
-    return user
+    return account("reviewer", Role.REVIEWER, password="correct horse battery", is_staff=True)
 
 
 class ApiClient(Client):
@@ -141,6 +154,13 @@ def service(monkeypatch: pytest.MonkeyPatch) -> TriagePredictionService:
     return service
 
 
+@pytest.fixture(autouse=True)
+def nobody_has_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What earlier tests have called does not count against the limits of this one."""
+    monkeypatch.setattr(limits, "KEY_PREFIX", f"test-limits-{uuid.uuid4().hex}")
+    monkeypatch.setattr(limits.Counts, "_instance", None)
+
+
 @pytest.fixture(scope="session")
 def trained() -> TrainedModel:
     """A small model, fresh from training on simulated patients."""
@@ -164,6 +184,15 @@ def with_model(service: TriagePredictionService, model_store: Path) -> TriagePre
     service.boot(model_store)
     assert service.mode == "full", service.load_error
     return service
+
+
+@pytest.fixture
+def tasks_in_place(settings: Any) -> Iterator[None]:
+    """Tasks run where they are called, as they do without Redis."""
+    before = celery_app.conf.task_always_eager
+    settings.CELERY_TASK_ALWAYS_EAGER = celery_app.conf.task_always_eager = True
+    yield
+    celery_app.conf.task_always_eager = before
 
 
 @pytest.fixture

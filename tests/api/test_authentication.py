@@ -10,7 +10,8 @@ from django.contrib.auth.models import User
 from knox.models import AuthToken
 
 from monitoring.models import MLPredictionLog
-from tests.conftest import ApiClient, client_of
+from monitoring.roles import Role
+from tests.conftest import ApiClient, account, client_of
 
 LOGIN_URL = "/api/v1/auth/login/"
 
@@ -72,9 +73,10 @@ def test_a_disabled_account_is_a_401(api: Any, frontend: User, chest_pain: dict[
 
 @pytest.mark.django_db
 def test_a_name_and_a_password_give_a_token_that_works(
-    anonymous: Any, reviewer: User, sore_throat: dict[str, Any]
+    anonymous: Any, sore_throat: dict[str, Any]
 ) -> None:
-    login = {"username": "reviewer", "password": "correct horse battery"}
+    account("nurse", Role.CLINICIAN, password="correct horse battery")
+    login = {"username": "nurse", "password": "correct horse battery"}
 
     token = anonymous.send(login, path=LOGIN_URL).json()["token"]
 

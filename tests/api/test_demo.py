@@ -20,13 +20,14 @@ from knox.models import AuthToken
 from api.client import ServiceError
 from api.demo import (
     EXAMPLE_REQUEST,
-    REVIEWER_PERMISSIONS,
+    PEOPLE,
     DemoError,
     curl_line,
     demo_setup,
     first_decision,
 )
 from api.serializers import TriageRequestSerializer
+from monitoring.roles import Role, permissions_of
 
 
 @pytest.fixture
@@ -62,18 +63,23 @@ def test_it_works(folder: Path) -> None:
     assert not frontend.has_usable_password()
 
 
-def test_a_reviewer_may_do_exactly_what_reviewing_needs(folder: Path) -> None:
+def test_there_is_somebody_of_each_role_who_may_exactly_that(folder: Path) -> None:
     demo_setup(folder)
 
-    reviewer = User.objects.get(username="reviewer")
-    assert reviewer.get_all_permissions() == {f"monitoring.{name}" for name in REVIEWER_PERMISSIONS}
+    assert {*PEOPLE.values(), Role.FRONTEND} == set(Role)
+    for name, role in PEOPLE.items():
+        person = User.objects.get(username=name)
+        assert person.get_all_permissions() == permissions_of(role)
+        assert person.check_password(passwords(folder)[name])
+        assert (person.is_staff, person.is_superuser) == (True, False)
 
 
 def test_the_token_shows_the_summary_and_no_more(folder: Path) -> None:
     demo_setup(folder)
 
     frontend = User.objects.get(username="frontend")
-    assert frontend.get_all_permissions() == {"monitoring.view_monitoringrun"}
+    summary = {"monitoring.view_monitoringrun"}
+    assert frontend.get_all_permissions() == permissions_of(Role.FRONTEND) | summary
 
 
 def test_only_their_owner_can_read_the_secrets(folder: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_bug_is_a_500_that_tells_nothing(api: Any, monkeypatch: pytest.MonkeyP
     def broken(*_: Any, **__: Any) -> None:
         raise KeyError("CANARY in the message")
 
-    monkeypatch.setattr(views, "prediction_in_scope", broken)
+    monkeypatch.setattr(views, "predictions_in_scope", broken)
     path = f"/api/v1/predictions/{uuid.uuid4()}/ground-truth/"
 
     response = api.send({"level": "soon", "source": "audit"}, path=path)

@@ -11,8 +11,10 @@ from django.contrib.auth.models import User
 from monitoring.encryption import decrypt
 from monitoring.labelling import ground_truth_review
 from monitoring.labels import Label, LabelSource
-from monitoring.models import GroundTruth, MLPredictionLog
-from tests.conftest import client_of
+from monitoring.models import AccessEvent, GroundTruth, MLPredictionLog
+from monitoring.roles import Role
+from tests.conftest import account, client_of
+from tests.monitoring.conftest import prediction as row_of
 from triage_rules.level import Level
 
 LABEL = {"level": "soon", "source": "clinician", "saw_prediction": True}
@@ -120,7 +122,7 @@ def test_a_five_level_label_keeps_its_original(api: Any, prediction: MLPredictio
 
 @pytest.mark.django_db
 def test_who_cannot_assess_a_case_says_so(api: Any, prediction: MLPredictionLog) -> None:
-    body = {"level": "cannot_assess", "source": "audit", "saw_prediction": False}
+    body = {"level": "cannot_assess", "source": "outcome", "saw_prediction": False}
 
     first = api.send(body, path=url_of(prediction.id))
     again = api.send(body, path=url_of(prediction.id))
@@ -201,12 +203,46 @@ def test_no_such_prediction_is_a_404(api: Any) -> None:
 
 @pytest.mark.django_db
 def test_anothers_prediction_looks_like_none(prediction: MLPredictionLog) -> None:
-    stranger = client_of(User.objects.create_user("stranger"))
+    stranger = client_of(account("stranger", Role.FRONTEND))
 
     response = stranger.send(LABEL, path=url_of(prediction.id))
 
     assert response.status_code == 404
     assert not GroundTruth.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", [Role.FRONTEND, Role.CLINICIAN])
+def test_an_audit_is_not_everybodys_word(role: Role) -> None:
+    somebody = account("somebody", role)
+    own = row_of(client="somebody")
+    own.save()
+
+    response = client_of(somebody).send(LABEL | {"source": "audit"}, path=url_of(own.id))
+
+    assert response.status_code == 403
+    assert [one["pointer"] for one in response.json()["errors"]] == ["/source"]
+    assert not GroundTruth.objects.exists()
+    refused = AccessEvent.objects.get()
+    assert (refused.actor, refused.action, refused.refused, refused.prediction_log_id) == (
+        "somebody", "deny", "settle_labels", own.id,
+    )  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_an_audit_is_the_word_of_a_reviewer(reviewer: User, prediction: MLPredictionLog) -> None:
+    response = client_of(reviewer).send(LABEL | {"source": "audit"}, path=url_of(prediction.id))
+
+    assert (response.status_code, GroundTruth.objects.get().source) == (201, "audit")
+
+
+@pytest.mark.django_db
+def test_of_anothers_prediction_an_audit_tells_nothing_either(prediction: MLPredictionLog) -> None:
+    stranger = client_of(account("stranger", Role.FRONTEND))
+
+    response = stranger.send(LABEL | {"source": "audit"}, path=url_of(prediction.id))
+
+    assert response.status_code == 404
 
 
 @pytest.mark.django_db

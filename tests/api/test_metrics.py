@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client, override_settings
+from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.mmap_dict import MmapedDict, mmap_key
@@ -20,7 +20,9 @@ from api import instruments
 from api.instruments import ARMS, FALLBACK_REASONS, LEVELS, METHODS, REFUSAL_CODES, REFUSED_FIELDS
 from api.shared_counts import counts_empty, counts_keep, counts_read
 from ml.service import TriagePredictionService
+from monitoring.roles import Role
 from tests.api.test_not_recorded import table_gone
+from tests.conftest import account, client_of
 
 CANARY = "CANARY"
 # One way into each refusal that a triage request can meet.
@@ -62,6 +64,12 @@ def counts() -> Counter[tuple[str, ...]]:
             for sample in metric.samples
         }
     )
+
+
+@pytest.fixture
+def engineer(db: None) -> Any:
+    """Somebody who may read the figures."""
+    return client_of(account("engineer", Role.ML_ENGINEER))
 
 
 @pytest.fixture
@@ -151,14 +159,16 @@ def test_a_route_is_a_name_and_never_a_path(api: Any, counted: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_nothing_of_a_request_is_in_a_scrape(api: Any, chest_pain: dict[str, Any]) -> None:
+def test_nothing_of_a_request_is_in_a_scrape(
+    api: Any, engineer: Any, chest_pain: dict[str, Any]
+) -> None:
     chest_pain |= {"patient_id": CANARY, "site": CANARY, "triage_log_id": CANARY, CANARY: 1}
     api.send(chest_pain)
     del chest_pain[CANARY]
     chest_pain["symptoms_data"]["chief_complaint"] = CANARY
     assert api.send(chest_pain, path=f"/api/v1/triage/?{CANARY}={CANARY}").status_code == 200
 
-    text = api.get("/metrics").content.decode()
+    text = engineer.get("/metrics").content.decode()
 
     assert CANARY not in text
     assert "frontend" not in text
@@ -194,10 +204,10 @@ def _samples(metrics: Iterable[Any]) -> list[Any]:
 @pytest.mark.parametrize(
     ("accept", "read"), [("text/plain", plain_text), ("application/openmetrics-text", open_metrics)]
 )
-def test_it_speaks_both_languages(accept: str, read: Any, anonymous: Any) -> None:
-    anonymous.get("/livez")
+def test_it_speaks_both_languages(accept: str, read: Any, engineer: Any) -> None:
+    engineer.get("/livez")
 
-    response = anonymous.get("/metrics", headers={"accept": f"{accept};version=1.0.0,*/*;q=0.1"})
+    response = engineer.get("/metrics", headers={"accept": f"{accept};version=1.0.0,*/*;q=0.1"})
 
     names = {family.name for family in read(response.content.decode())}
     assert response["Content-Type"].startswith(accept)
@@ -207,11 +217,11 @@ def test_it_speaks_both_languages(accept: str, read: Any, anonymous: Any) -> Non
 
 @pytest.mark.django_db(transaction=True)
 @override_settings(SECURE_SSL_REDIRECT=True)
-def test_it_is_read_without_tls_and_without_a_token(client: Client) -> None:
-    assert client.get("/metrics").status_code == 200
-    assert client.head("/metrics").content == b""
-    assert client.post("/metrics").status_code == 405
-    assert client.get("/metrics/p-1").status_code == 301
+def test_it_is_read_without_tls(engineer: Any) -> None:
+    assert engineer.get("/metrics").status_code == 200
+    assert engineer.head("/metrics").content == b""
+    assert engineer.post("/metrics").status_code == 405
+    assert engineer.get("/metrics/p-1").status_code == 301
 
 
 @pytest.mark.django_db

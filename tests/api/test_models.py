@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.contrib.auth.models import Permission, User
 
 from ml.artefacts import TrainedModel, save
 from ml.models import DeploymentEvent, ModelVersion
 from ml.registry import deployed, version_promote, version_register
 from ml.simulator import simulate
-from tests.conftest import MODEL_DOCUMENTS, client_of
+from monitoring.roles import Role
+from tests.conftest import MODEL_DOCUMENTS, account, client_of
 
 pytestmark = pytest.mark.django_db
 
@@ -74,9 +74,7 @@ def models(
 @pytest.fixture
 def operator() -> Any:
     """Somebody who may change what serves."""
-    user = User.objects.create_user("operator")
-    user.user_permissions.set(Permission.objects.filter(codename="change_deployment"))
-    return client_of(user)
+    return client_of(account("operator", Role.ML_ENGINEER))
 
 
 def promote_url(version: str) -> str:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
 from monitoring.accuracy import day_to_check
-from tests.conftest import ApiClient, client_of
+from monitoring.roles import Role
+from tests.conftest import ApiClient, account, client_of
 from tests.monitoring.simulated_runs import months, settled
 
 pytestmark = pytest.mark.django_db
@@ -22,9 +22,7 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "summary.md"
 @pytest.fixture
 def observer() -> ApiClient:
     """An account that may see the runs."""
-    user = User.objects.create_user("observer")
-    user.user_permissions.set(Permission.objects.filter(codename="view_monitoringrun"))
-    return client_of(user)
+    return client_of(account("observer", Role.AUDITOR))
 
 
 def named(value: Any, *, inside: str = "") -> set[str]:
@@ -85,7 +83,7 @@ def test_who_may_not_see_the_runs_is_refused(api: ApiClient) -> None:
 
     assert answer.status_code == 403
     assert answer["Content-Type"] == "application/problem+json"
-    assert answer.json()["detail"] == "This account may not see how the service is doing."
+    assert answer.json()["detail"] == "This account may not do that."
 
 
 def test_without_a_token_nobody_is_answered(anonymous: ApiClient) -> None:

@@ -45,7 +45,7 @@ def test_without_a_row_there_is_no_level(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("error", [InterfaceError, RuntimeError, KeyError])
-@pytest.mark.parametrize("step", ["phase_current", "assign", "combine", "prediction_log_create"])
+@pytest.mark.parametrize("step", ["phase_current", "assign", "combine", "prediction_logs_create"])
 def test_whatever_breaks_a_nurse_is_told_to_go_by_hand(
     step: str,
     error: type[Exception],

@@ -102,11 +102,37 @@ class TestSecretFiles:
         after = {path.name: path.read_bytes() for path in (tmp_path / "secrets").iterdir()}
         assert after == before
 
-    def test_the_database_and_its_clients_share_a_password(self, tmp_path: Path) -> None:
+    def test_the_database_and_the_owner_of_its_tables_share_a_password(
+        self, tmp_path: Path
+    ) -> None:
         run_dev_env("--files", str(tmp_path / "secrets"))
 
         password = (tmp_path / "secrets" / "postgres_password").read_text().strip()
-        assert f":{password}@" in (tmp_path / "secrets" / "database_url").read_text()
+        assert f":{password}@" in (tmp_path / "secrets" / "database_owner_url").read_text()
+        assert password not in (tmp_path / "secrets" / "database_url").read_text()
+
+    def test_the_address_of_an_owner_becomes_two(self, tmp_path: Path) -> None:
+        run_dev_env("--files", str(tmp_path))
+        before = (tmp_path / "database_owner_url").read_bytes()
+        (tmp_path / "database_owner_url").replace(tmp_path / "database_url")
+
+        # As docs/deploy.md tells an installation that has had one role for everything.
+        (tmp_path / "database_url").replace(tmp_path / "database_owner_url")
+        run_dev_env("--files", str(tmp_path))
+
+        assert (tmp_path / "database_owner_url").read_bytes() == before
+        assert "//triage_app:" in (tmp_path / "database_url").read_text()
+
+    def test_a_lost_address_of_the_owner_is_made_of_its_password_again(
+        self, tmp_path: Path
+    ) -> None:
+        run_dev_env("--files", str(tmp_path))
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        (tmp_path / "database_owner_url").unlink()
+
+        run_dev_env("--files", str(tmp_path))
+
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
     def test_the_folder_is_closed_to_others(self, tmp_path: Path) -> None:
         run_dev_env("--files", str(tmp_path / "secrets"))
