@@ -21,15 +21,21 @@ import django
 
 django.setup()
 
-from benchmarks import alarms, drift_false_alarms, parts, requests_over_http
+from benchmarks import alarms, batches, bulk, drift_false_alarms, parts, requests_over_http, retries
 
 if __name__ == "__main__":
     if WANTS_ROWS:
         ten_million_rows.main()
     elif "alarms" in sys.argv[1:]:
         alarms.main()
+    elif "batches" in sys.argv[1:]:
+        batches.main()
+    elif "bulk" in sys.argv[1:]:
+        bulk.main()
     elif "drift_false_alarms" in sys.argv[1:]:
         drift_false_alarms.main()
+    elif "retries" in sys.argv[1:]:
+        retries.main()
     else:
         parts.main()
         requests_over_http.main()

@@ -46,6 +46,8 @@ check "Import rules (lint-imports)" tool lint-imports
 check "Migrations are complete" as_in_production "$PY" manage.py makemigrations --check --dry-run
 check "Production settings (check --deploy)" \
     as_in_production "$PY" manage.py check --deploy --fail-level WARNING
+check "Description of the API (spectacular)" as_in_production "$PY" manage.py spectacular \
+    --validate --fail-on-warn --file /dev/null
 check "Compose file" tool check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 if [ -n "$FAILED" ]; then

@@ -20,7 +20,8 @@ DEV_ENV = Path(__file__).resolve().parent.parent / "var" / "dev.env"
 HEADER = (
     "# Development secrets of this clone, made by `make setup`. Never use them in production.\n"
 )
-COMPOSE_DATABASE_URL = "postgres://triage:{}@db:5432/triage\n"
+OWNER_URL = "postgres://triage:{}@db:5432/triage\n"
+APPLICATION_URL = "postgres://triage_app:{}@db:5432/triage\n"
 
 
 def secret_values() -> dict[str, str]:
@@ -62,25 +63,32 @@ def secret_files_complete(folder: Path) -> None:
     The folder is closed to others. The files inside are readable, because a container's user is
     not the user of the host.
     """
-    password = secrets.token_urlsafe(32)
     values = {
         **secret_values(),
         "ALERT_WEBHOOK_SECRET": secrets.token_urlsafe(32),
+        "METRICS_TOKENS": secrets.token_urlsafe(32),
         # Filled by hand when PATIENT_ID_KEY changes.
         "PATIENT_ID_OLD_KEYS": "",
+        # With the password that `setup` gives to the role it makes.
+        "DATABASE_URL": APPLICATION_URL.format(secrets.token_urlsafe(32)).strip(),
     }
-    files = {name.lower(): value + "\n" for name, value in values.items()}
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    if not (folder / "postgres_password").exists():
-        files |= {
-            "database_url": COMPOSE_DATABASE_URL.format(password),
-            "postgres_password": password + "\n",
-        }
-    for name, text in files.items():
-        if name in {"database_url", "postgres_password"} or not (folder / name).exists():
-            write_whole(folder / name, text, mode=0o444)
+    for name, value in values.items():
+        if not (folder / name.lower()).exists():
+            write_whole(folder / name.lower(), value + "\n", mode=0o444)
+    owner_complete(folder)
     model_keys_complete(folder)
+
+
+def owner_complete(folder: Path) -> None:
+    """Write the password of the tables' owner, and the address that holds it."""
+    password, address = folder / "postgres_password", folder / "database_owner_url"
+    if password.exists() and address.exists():
+        return
+    if not password.exists():
+        write_whole(password, secrets.token_urlsafe(32) + "\n", mode=0o444)
+    write_whole(address, OWNER_URL.format(password.read_text().strip()), mode=0o444)
 
 
 def model_keys_complete(folder: Path) -> None:

@@ -43,6 +43,8 @@ SECRETS = {
     "PATIENT_ID_KEY",
     "PATIENT_ID_OLD_KEYS",
 }
+# What one service alone is told, from a file too.
+SECRETS_OF_SOME = {"APPLICATION_DATABASE_URL", "METRICS_TOKENS", "MODEL_SIGNING_KEY"}
 TRAINERS = {"setup", "trainer"}
 
 
@@ -55,7 +57,7 @@ def test_it_keeps_to_the_compose_schema() -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_variable_is_read_by_somebody(service: str) -> None:
     named = set(SERVICES[service].get("environment", {}))
-    files = {f"{name}_FILE" for name in {*SECRETS, "MODEL_SIGNING_KEY"}}
+    files = {f"{name}_FILE" for name in SECRETS | SECRETS_OF_SOME}
     known = variables_documented() | files | FOREIGN_VARIABLES
 
     assert named - known == set()
@@ -66,12 +68,41 @@ def test_every_secret_comes_from_a_file_that_is_mounted(service: str) -> None:
     environment = SERVICES[service]["environment"]
     mounted = {f"/run/secrets/{name}" for name in SERVICES[service]["secrets"]}
 
-    assert not SECRETS & set(environment)
-    assert {environment[f"{name}_FILE"] for name in SECRETS} <= mounted
+    assert not (SECRETS | SECRETS_OF_SOME) & set(environment)
+    assert {f"{name}_FILE" for name in SECRETS} <= set(environment)
+    assert {path for name, path in environment.items() if name.endswith("_FILE")} == mounted
+
+
+def holders(secret: str) -> set[str]:
+    """Return the services that are given a secret."""
+    return {name for name, service in SERVICES.items() if secret in service.get("secrets", [])}
+
+
+def test_only_the_setup_is_the_owner_of_the_tables() -> None:
+    owners = {
+        name
+        for name in OWN_SERVICES
+        if SERVICES[name]["environment"]["DATABASE_URL_FILE"] == "/run/secrets/database_owner_url"
+    }
+
+    assert owners == holders("database_owner_url") == {"setup"}
+    assert (
+        SERVICES["setup"]["environment"]["APPLICATION_DATABASE_URL_FILE"]
+        == (SERVICES["web"]["environment"]["DATABASE_URL_FILE"])
+    )
+
+
+def test_only_the_server_and_who_asks_it_know_the_token_of_the_metrics() -> None:
+    prometheus = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    (scrape,) = prometheus["scrape_configs"]
+    shown = SERVICES["web"]["environment"]["METRICS_TOKENS_FILE"]
+
+    assert holders("metrics_tokens") == {"web", "prometheus"}
+    assert scrape["authorization"] == {"credentials_file": shown}
 
 
 def test_only_a_trainer_holds_the_key_that_signs_model_versions() -> None:
-    given = {name for name, s in SERVICES.items() if "model_signing_key" in s.get("secrets", [])}
+    given = holders("model_signing_key")
     told = {
         name for name, s in SERVICES.items() if "MODEL_SIGNING_KEY" in str(s.get("environment"))
     }
@@ -96,10 +127,10 @@ def test_every_secret_is_a_file_that_the_generator_writes(tmp_path: Path) -> Non
     }
 
 
-def test_the_clients_log_in_where_and_as_whom_the_database_knows_them(tmp_path: Path) -> None:
+def test_the_owner_logs_in_where_and_as_whom_the_database_knows_it(tmp_path: Path) -> None:
     run_dev_env("--files", str(tmp_path))
 
-    address = environ.Env.db_url_config((tmp_path / "database_url").read_text().strip())
+    address = environ.Env.db_url_config((tmp_path / "database_owner_url").read_text().strip())
     database = SERVICES["db"]["environment"]
     assert (address["HOST"], address["PASSWORD"]) == (
         "db",
@@ -109,6 +140,18 @@ def test_the_clients_log_in_where_and_as_whom_the_database_knows_them(tmp_path: 
         database["POSTGRES_DB"],
         database["POSTGRES_USER"],
     )
+
+
+def test_the_service_logs_in_at_the_same_place_as_somebody_else(tmp_path: Path) -> None:
+    run_dev_env("--files", str(tmp_path))
+
+    owner, service = (
+        environ.Env.db_url_config((tmp_path / name).read_text().strip())
+        for name in ("database_owner_url", "database_url")
+    )
+    same = ("ENGINE", "HOST", "PORT", "NAME")
+    assert [owner[key] for key in same] == [service[key] for key in same]
+    assert all(owner[key] != service[key] for key in ("USER", "PASSWORD"))
 
 
 def test_every_value_from_outside_is_explained_in_the_example() -> None:
@@ -144,7 +187,10 @@ def test_figures_and_dashboards_are_started_only_when_asked_for() -> None:
     asked_for = {name for name, s in SERVICES.items() if "monitoring" in s.get("profiles", [])}
 
     assert asked_for == {"prometheus", "grafana"}
-    assert not any("secrets" in SERVICES[name] for name in asked_for)
+    assert [SERVICES[name].get("secrets") for name in sorted(asked_for)] == [
+        None,
+        ["metrics_tokens"],
+    ]
 
 
 def test_the_web_server_counts_in_memory() -> None:

@@ -69,6 +69,8 @@ class Deployment:
             "MODEL_PUBLIC_KEYS": "",
             "MODEL_STORE": str(model_store),
             "ALERT_EMAILS": "on-call@hospital.example",
+            # A test under load calls more often than any frontend may.
+            "RATE_LIMIT": "1000000",
         }
 
     def manage(self, *arguments: str, check: bool = True) -> str:
@@ -84,11 +86,13 @@ class Deployment:
         """Run lines of Python inside the project and return what they print."""
         return self.manage("shell", "--verbosity", "0", "--command", code).strip()
 
-    def token(self, name: str = "frontend") -> str:
-        """Return a fresh token for an account."""
+    def token(self, name: str = "frontend", role: str = "frontend") -> str:
+        """Return a fresh token for an account, which has a role."""
         return self.python(
-            "from django.contrib.auth.models import User; from knox.models import AuthToken\n"
+            "from django.contrib.auth.models import Group, User\n"
+            "from knox.models import AuthToken\n"
             f"user, _ = User.objects.get_or_create(username={name!r})\n"
+            f"user.groups.add(Group.objects.get(name={role!r}))\n"
             "print(AuthToken.objects.create(user)[1])"
         )
 

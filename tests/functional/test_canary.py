@@ -151,7 +151,8 @@ def journey(own_deployment: Deployment) -> Journey:
     token = own_deployment.token()
     with own_deployment.server("--capture-output") as server:
         fly(server, own_deployment, journey, token=token)
-        journey.metrics = call(server, journey, "GET", "/metrics")
+        engineer = own_deployment.token("engineer", "ml_engineer")
+        journey.metrics = call(server, journey, "GET", "/metrics", token=engineer)
     own_deployment.python(JOBS)
     if own_deployment.environment["REDIS_URL"]:
         journey.queue = queued(own_deployment)
@@ -177,7 +178,8 @@ def fly(server: Server, deployment: Deployment, journey: Journey, *, token: str)
     elsewhere = f"/api/v1/predictions/{uuid.uuid4()}/ground-truth/"
     call(server, journey, "POST", elsewhere, label, token=token)
     credentials = {"username": PATIENT, "password": COMPLAINT}
-    call(server, journey, "POST", "/api/v1/auth/login/", credentials)
+    for _ in range(6):
+        call(server, journey, "POST", f"/api/v1/auth/login/?{VISIT}={PATIENT}", credentials)
     call(server, journey, "POST", TRIAGE_URL, request(), token=COMPLAINT)
     call(server, journey, "POST", "/api/v1/models/rollback/", {"reason": COMPLAINT}, token=token)
     for path in (f"/api/{PATIENT}/", f"/admin/{PATIENT}/", f"/{PATIENT}?q={COMPLAINT}"):

@@ -19,13 +19,22 @@ from tests.functional.conftest import Deployment, Server, wait_until
 
 pytestmark = pytest.mark.functional
 UNREACHABLE = "postgres://nobody@127.0.0.1:1/nothing"
+METRICS_TOKEN = "m" * 40
+SCRAPER = {"Authorization": f"Bearer {METRICS_TOKEN}"}
 CALLS = 40
 SCRAPES = 12
 
 
+def guarded(deployment: Deployment, *arguments: str, **environment: str) -> Any:
+    """Run the service as in a hospital: whoever reads the figures must bring a token."""
+    environment |= {"DJANGO_DEBUG": "false", "METRICS_TOKENS": METRICS_TOKEN}
+    return deployment.server(*arguments, **environment)
+
+
 def scrape(server: Server) -> list[Any]:
     """Return every sample of one scrape, over a connection of its own."""
-    with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as response:
+    request = urllib.request.Request(f"{server.url}/metrics", headers=SCRAPER)
+    with urllib.request.urlopen(request, timeout=10) as response:
         text = response.read().decode()
     return [s for family in text_string_to_metric_families(text) for s in family.samples]
 
@@ -62,8 +71,8 @@ def test_the_counts_of_all_workers_add_up_and_outlive_them(
     folder = tmp_path / "counts"
     left_behind_by_an_earlier_start(folder)
 
-    with deployment.server(
-        TRIAGE_LOAD="never", PROMETHEUS_MULTIPROC_DIR=str(folder), WEB_WORKERS="2"
+    with guarded(
+        deployment, TRIAGE_LOAD="never", PROMETHEUS_MULTIPROC_DIR=str(folder), WEB_WORKERS="2"
     ) as server:
         master = server.process.pid
         decide(server, sore_throat, token=token, times=CALLS)
@@ -94,7 +103,9 @@ def left_behind_by_an_earlier_start(folder: Path) -> None:
 def test_preloaded_and_reloaded_workers_lose_no_count(
     deployment: Deployment, token: str, sore_throat: dict[str, Any]
 ) -> None:
-    with deployment.server("--preload", TRIAGE_LOAD="never", PROMETHEUS_MULTIPROC_DIR="") as server:
+    with guarded(
+        deployment, "--preload", TRIAGE_LOAD="never", PROMETHEUS_MULTIPROC_DIR=""
+    ) as server:
         decide(server, sore_throat, token=token, times=CALLS)
         before = children(server.process.pid)
         folder = counting_in(min(before))
@@ -117,7 +128,7 @@ def counting_in(worker: int) -> Path:
 def test_without_the_database_the_processes_still_tell_what_they_count(
     deployment: Deployment, token: str, sore_throat: dict[str, Any]
 ) -> None:
-    with deployment.server(TRIAGE_LOAD="never", DATABASE_URL=UNREACHABLE) as server:
+    with guarded(deployment, TRIAGE_LOAD="never", DATABASE_URL=UNREACHABLE) as server:
         assert server.post(TRIAGE_URL, sore_throat, token=token)["manual_triage"] is True
 
         started = time.monotonic()
