@@ -125,7 +125,7 @@ class RecordUnreachableError(exceptions.APIException):
 def problem_response(error: Exception, context: Mapping[str, Any]) -> Response:
     """Turn any exception of an API view into a problem answer; an unforeseen one is a 500."""
     request = context["request"]
-    known = _as_api_exception(error, decides=getattr(context["view"], "decides", False))
+    known = _as_api_exception(error, context["view"])
     if known.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request_failed", status=int(known.status_code), exc_info=error)
     _refusal_record(known, context)
@@ -193,27 +193,18 @@ def problem_body(
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """Answer a request that Django refuses by itself, such as one for another host."""
-    body = problem_body(
-        status=400, detail="This request cannot be answered.", instance=instance_of(request)
-    )
-    return JsonResponse(body, status=400, content_type=PROBLEM_JSON)
+    return _plain_problem(request, 400, "This request cannot be answered.")
 
 
 @csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """Answer an address that does not exist."""
-    body = problem_body(
-        status=404, detail="There is nothing at this address.", instance=instance_of(request)
-    )
-    return JsonResponse(body, status=404, content_type=PROBLEM_JSON)
+    return _plain_problem(request, 404, "There is nothing at this address.")
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """Answer when something broke outside the API views."""
-    body = problem_body(
-        status=500, detail="Something broke. It is on record.", instance=instance_of(request)
-    )
-    return JsonResponse(body, status=500, content_type=PROBLEM_JSON)
+    return _plain_problem(request, 500, "Something broke. It is on record.")
 
 
 def _plain_problem(request: HttpRequest, status: int, detail: str) -> JsonResponse:
@@ -231,26 +222,31 @@ def _step(part: str | int) -> str:
     return text.replace("~", "~0").replace("/", "~1")
 
 
-def _as_api_exception(error: Exception, *, decides: bool) -> exceptions.APIException:
+def _as_api_exception(error: Exception, view: Any) -> exceptions.APIException:
     """Return what to answer; where a nurse waits, whatever broke, she is told to go by hand."""
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        return exceptions.UnsupportedMediaType("", detail=_types_taken(view))
     if isinstance(error, exceptions.APIException):
         return error
     if isinstance(error, Http404):
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
-    if decides:
+    if getattr(view, "decides", False):
         return NotRecordedError()
     if isinstance(error, DatabaseError | InterfaceError):
         return RecordUnreachableError()
     return exceptions.APIException("Something broke. It is on record.")
 
 
+def _types_taken(view: Any) -> str:
+    types = " or ".join(parser.media_type for parser in view.parser_classes)
+    return f"The body must be sent in UTF-8 as {types}."
+
+
 def _detail(error: exceptions.APIException) -> str:
     if isinstance(error, exceptions.ValidationError):
         return "The request has fields that cannot be used; see errors."
-    if isinstance(error, exceptions.UnsupportedMediaType):
-        return "The body must be sent as application/json in UTF-8."
     if isinstance(error, exceptions.Throttled):
         return "There are too many calls; Retry-After says when to go on."
     if isinstance(error, exceptions.MethodNotAllowed):
