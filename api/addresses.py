@@ -14,6 +14,9 @@ UNKNOWN = "0.0.0.0"  # noqa: S104
 def client_address(request: HttpRequest) -> str:
     """Return the address of the caller, in its one spelling and without a port.
 
+    Of IPv6 it is the network, the first half: whoever has one address of it has them all, and
+    could guess passwords from another one each time.
+
     Each of our ``TRUSTED_PROXIES`` adds to the right of X-Forwarded-For whom it heard from, so the
     caller's address is as many places from the right. What stands left of it is the caller's own
     invention. Without proxies, or where that place holds no address, it is who is connected to us.
@@ -34,7 +37,7 @@ def _address(text: str) -> str | None:
         return None
     if isinstance(address, IPv6Address):
         # A zone names a network card of the machine that saw it, and no database takes one.
-        address = address.ipv4_mapped or IPv6Address(int(address))
+        address = address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64)
     return str(address)
 
 

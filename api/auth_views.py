@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from django.conf import settings
 from django.contrib import admin
@@ -94,6 +95,23 @@ class LogoutAllView(JSONView, KnoxLogoutAllView):  # type: ignore[misc]
     """The end of all tokens of the account that asks for it; any account may."""
 
     authentication_classes = (TokenAuthentication,)
+
+
+def login_page(request: HttpRequest) -> HttpResponse:
+    """Show the form of the admin pages, and judge passwords as seldom as the API does."""
+    throttle = LoginRateThrottle()
+    is_try = request.method == "POST"
+    if is_try and not throttle.allow_request(cast("Request", request), LoginView()):
+        return _too_often(request, wait_s=throttle.wait() or 0)
+    return admin.site.login(request)
+
+
+def _too_often(request: HttpRequest, *, wait_s: float) -> HttpResponse:
+    words = "There were too many tries to log in from here. Try again in a minute."
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    response = _notice(request, "Too many tries", words, status=status)
+    response["Retry-After"] = str(max(1, math.ceil(wait_s)))
+    return response
 
 
 def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:

@@ -65,6 +65,21 @@ def token_create(user: User) -> tuple[AuthToken, str]:
     return row, token
 
 
+class TokensEndWithPassword:
+    """Hears of a new password: whoever knew the old one may hold a token that it gave."""
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        """Demand nothing."""
+
+    def get_help_text(self) -> str:
+        """Say what follows from a new password."""
+        return "The tokens of the account end with its old password."
+
+    def password_changed(self, password: str, user: User | None = None) -> None:
+        """End the tokens of the account."""
+        AuthToken.objects.filter(user=user).delete()
+
+
 class LoginAttempts(AxesDatabaseHandler):
     """Counts wrong passwords, and keeps nothing of what was sent but a hash and an address.
 

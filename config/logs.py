@@ -26,6 +26,21 @@ def frames_only(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
+def without_address(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Say by which pattern a request was sent, not its address: people type names into addresses.
+
+    The text that Django writes to it may quote the address too, or what was sent.
+    """
+    request = event.pop("request", None)
+    if request is None:
+        return event
+    match = getattr(request, "resolver_match", None)
+    event["event"] = "request_not_served"
+    event["method"] = getattr(request, "method", None)
+    event["route"] = None if match is None else match.route
+    return event
+
+
 def _exception(exc_info: Any) -> BaseException | None:
     if exc_info is True:
         exc_info = sys.exc_info()
@@ -53,6 +68,7 @@ def logging_config(*, level: str) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     frames_only,
+                    without_address,
                     structlog.processors.JSONRenderer(),
                 ],
             }

@@ -121,6 +121,8 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    # No demand on a password: Django tells those here, and nobody else, that one has changed.
+    {"NAME": "api.authentication.TokensEndWithPassword"},
 ]
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
@@ -296,6 +298,9 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [],
     "ENABLE_DJANGO_DEPLOY_CHECK": False,
 }
+# More parameters than fit into a line that gunicorn takes: no address is refused before a view
+# could say what is wrong with it.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_000
 # The parser refuses a larger body before it is read; see api.parsers.
 MAX_BODY_BYTES = 64 * 1024
 MAX_BULK_BYTES = 4 * 1024 * 1024

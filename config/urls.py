@@ -4,6 +4,8 @@ from django.contrib import admin
 from django.http import HttpResponse
 from django.urls import include, path
 
+from api.auth_views import login_page
+
 admin.site.site_header = admin.site.site_title = "Triage service"
 admin.site.index_title = "Record and trial"
 # An address nobody serves is answered by 404, not by a redirect that repeats it.
@@ -11,6 +13,7 @@ admin.site.final_catch_all_view = False
 admin.site.index_template = "admin/monitoring/index.html"
 
 urlpatterns = [
+    path("admin/login/", login_page),
     path("admin/monitoring/", include("monitoring.admin.urls")),
     path("admin/", admin.site.urls),
     # Browsers ask for it with every page. There is none, and that is no error.

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 import structlog
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 from django.urls import reverse
 
@@ -32,8 +32,10 @@ class AdminAuditMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, then write down what was refused."""
+        if _holds_nul(request):
+            return HttpResponseBadRequest()
         response = self.get_response(request)
-        if _is_refusal(request, response.status_code):
+        if _is_refusal(request, response):
             denial_record(
                 actor=request.user.get_username(),
                 refused=_action(request),
@@ -57,13 +59,25 @@ class AdminAuditMiddleware:
         )
 
 
-def _is_refusal(request: HttpRequest, status: int) -> bool:
+def _holds_nul(request: HttpRequest) -> bool:
+    """Tell whether an address of the admin holds a NUL, which PostgreSQL would not look for."""
+    has_one = "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", "")
+    return has_one and _is_admin(request)
+
+
+def _is_refusal(request: HttpRequest, response: HttpResponse) -> bool:
     """Tell whether a known person was refused a page, or asked for the id of a case in vain."""
+    status = response.status_code
     is_probe = status == HTTPStatus.NOT_FOUND and _action(request) in BY_ID
-    if status != HTTPStatus.FORBIDDEN and not is_probe:
+    # Who is of the staff no more is sent to the login, as a stranger is.
+    is_sent_away = response.get("Location", "").startswith(reverse("admin:login"))
+    if status != HTTPStatus.FORBIDDEN and not is_probe and not is_sent_away:
         return False
-    is_admin = request.path.startswith(reverse("admin:index"))
-    return is_admin and bool(request.user.is_authenticated)
+    return _is_admin(request) and bool(request.user.is_authenticated)
+
+
+def _is_admin(request: HttpRequest) -> bool:
+    return request.path.startswith(reverse("admin:index"))
 
 
 def _action(request: HttpRequest) -> Action | None:

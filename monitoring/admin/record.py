@@ -16,6 +16,7 @@ from django.urls import URLPattern, path, reverse
 
 from ml.admin import ReadOnlyInline
 from ml.models import ModelVersion
+from monitoring.access import Door, denial_record
 from monitoring.admin.keyset import ColumnFilter, KeysetAdmin, KeysetChangeList, PeriodFilter
 from monitoring.admin.pages import check_may
 from monitoring.admin.seen import case_seen, cases_seen
@@ -240,17 +241,21 @@ class MLPredictionLogAdmin(KeysetAdmin):
 
     def find_view(self, request: HttpRequest) -> HttpResponse:
         """Open the row of one id. It is posted, since people also type names into search boxes."""
-        check_may(request, Action.READ_PREDICTION)
         return self._found(request, request.POST.get("prediction_id", ""))
 
     def _found(self, request: HttpRequest, words: str) -> HttpResponse:
         """Go to the row of an id; anything else is neither looked for nor repeated."""
+        check_may(request, Action.READ_PREDICTION)
         try:
             prediction_id = uuid.UUID(words.strip())
         except ValueError:
             messages.error(request, NOT_AN_ID)
             return HttpResponseRedirect(reverse(LIST))
         if not MLPredictionLog.objects.filter(pk=prediction_id).exists():
+            # The middleware knows a vain id by its 404, which this answer is not.
+            denial_record(
+                actor=request.user.get_username(), refused=Action.READ_PREDICTION, door=Door.ADMIN
+            )
             messages.error(request, NO_SUCH_ID)
             return HttpResponseRedirect(reverse(LIST))
         return HttpResponseRedirect(_row_url(prediction_id))

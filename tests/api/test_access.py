@@ -88,6 +88,16 @@ def test_anothers_prediction_takes_the_work_that_none_takes(
     assert work[2] == work[3]
 
 
+def test_refusals_are_limited_like_calls_so_that_nobody_fills_the_record(settings: Any) -> None:
+    settings.RATE_LIMIT = 2
+    client = client_of(account("engineer", Role.ML_ENGINEER))
+
+    statuses = [client.get(f"{LIST}{NO_ID}/").status_code for _ in range(4)]
+
+    assert statuses == [403, 403, 429, 429]
+    assert len(denials()) == 2
+
+
 def test_who_is_not_known_is_counted_and_not_on_record(anonymous: ApiClient) -> None:
     before = refused_anonymously()
 

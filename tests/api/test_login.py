@@ -154,6 +154,26 @@ def test_every_refusal_costs_one_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(hashed) == 3
 
 
+def test_the_tokens_of_an_old_password_end_with_it(person: User, frontend: User) -> None:
+    token, anothers = login().json()["token"], token_create(frontend)[1]
+
+    person.set_password("another horse battery")
+    person.save()
+
+    assert not works(token)
+    assert works(anothers)
+
+
+def test_a_login_that_renews_the_hash_of_a_password_ends_nothing(settings: Any) -> None:
+    token = login().json()["token"]
+    settings.PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.PBKDF2PasswordHasher", *settings.PASSWORD_HASHERS,
+    ]  # fmt: skip
+
+    assert login().status_code == 200
+    assert works(token)
+
+
 # --- guessing ------------------------------------------------------------------------------------
 
 
@@ -227,6 +247,34 @@ def test_another_browser_and_a_forged_address_are_no_new_start() -> None:
 
     assert login().status_code == 429
     assert AccessAttempt.objects.count() == 1
+
+
+def test_another_address_of_the_same_network_is_no_new_start() -> None:
+    for n in range(FIVE_GUESSES):
+        login("guess", REMOTE_ADDR=f"2001:db8::{n}")
+
+    assert login(REMOTE_ADDR="2001:db8::77").status_code == 429
+    assert login(REMOTE_ADDR="2001:db8:0:1::1").status_code == 200
+
+
+def test_who_tries_many_names_is_slowed_down_at_both_doors_together(settings: Any) -> None:
+    settings.LOGIN_RATE_LIMIT = 3
+    login("guess", name="a")
+
+    pages = [admin_login("guess", name=name) for name in ("b", "c", "d")]
+
+    assert [page.status_code for page in pages] == [200, 200, 429]
+    assert 1 <= int(pages[-1]["Retry-After"]) <= 60
+    assert "Too many tries" in pages[-1].content.decode()
+    assert admin_login().status_code == 429
+    assert login().status_code == 429
+
+
+def test_to_look_at_the_form_is_no_try(settings: Any) -> None:
+    settings.LOGIN_RATE_LIMIT = 1
+
+    assert {Client().get(ADMIN_LOGIN_URL).status_code for _ in range(3)} == {200}
+    assert admin_login().status_code == 302
 
 
 def test_behind_a_proxy_each_caller_is_counted_apart(settings: Any) -> None:

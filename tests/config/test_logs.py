@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import structlog
+from django.test import RequestFactory
+from django.urls import resolve
 
 from config.logs import logging_config
 
@@ -56,6 +58,28 @@ def test_facts_are_fields_of_either_kind_of_logger(lines: Any) -> None:
     first, second = lines()
     assert (first["event"], first["version"]) == ("model_promoted", "v1")
     assert (second["event"], second["rule_id"]) == ("rule_failed", "RF07")
+
+
+def test_a_request_is_told_by_its_pattern_and_not_by_its_address(lines: Any) -> None:
+    request = RequestFactory().get("/admin/auth/user/?CANARY=CANARY")
+    request.resolver_match = resolve("/admin/auth/user/")
+
+    logging.getLogger("a.test").error(
+        "Internal Server Error: %s", "CANARY", extra={"request": request, "status_code": 500}
+    )
+
+    (line,) = lines()
+    assert (line["method"], line["route"]) == ("GET", "admin/auth/user/")
+    assert line["status_code"] == 500
+    assert "CANARY" not in json.dumps(line)
+
+
+def test_a_request_without_a_pattern_has_none(lines: Any) -> None:
+    logging.getLogger("a.test").error("CANARY", extra={"request": RequestFactory().get("/CANARY")})
+
+    (line,) = lines()
+    assert line["route"] is None
+    assert "CANARY" not in json.dumps(line)
 
 
 def test_a_line_break_in_a_value_does_not_make_a_second_line(lines: Any) -> None:

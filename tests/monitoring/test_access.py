@@ -90,6 +90,41 @@ def test_an_id_that_was_asked_for_in_vain_is_on_record(browser: Client, page: st
     assert [event[0] for event in events("deny")] == ["reviewer"]
 
 
+def test_an_id_that_was_searched_for_in_vain_is_on_record(browser: Client) -> None:
+    browser.post(f"{LIST_URL}find/", {"prediction_id": str(NO_ID)})
+
+    assert events("deny") == [("reviewer", "read_prediction", "admin", None, 0)]
+
+
+def test_who_may_read_none_is_not_told_whether_there_is_one(
+    manager: Client, row: MLPredictionLog
+) -> None:
+    for one in (row.pk, NO_ID):
+        assert manager.get(LIST_URL, {"q": str(one)}).status_code == 403
+
+
+def test_who_is_of_the_staff_no_more_is_refused_on_record(browser: Client, reviewer: User) -> None:
+    reviewer.is_staff = False
+    reviewer.save()
+
+    assert browser.get(LIST_URL).status_code == 302
+    assert events("deny") == [("reviewer", "list_predictions", "admin", None, 0)]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/admin/knox/authtoken/a%00b/delete/",
+        "/admin/ml/modelversion/?dataset=%00",
+        "/admin/ml/deploymentevent/?kind=%00",
+    ],
+)
+def test_what_no_database_can_look_for_is_no_server_error(address: str) -> None:
+    chief = browser_of(account("chief", is_staff=True, is_superuser=True))
+
+    assert chief.get(address).status_code == 400
+
+
 def test_what_is_not_there_and_of_no_patient_is_no_refusal(browser: Client) -> None:
     assert browser.get("/admin/nothing/").status_code == 404
     assert browser.get("/admin/monitoring/alert/acknowledge/").status_code == 404
