@@ -183,7 +183,7 @@ class BatchResultView(JSONView):
             raise NotFinishedError
         results = _readable(job)
         access_record(
-            actor=acting_user(request) or request.user.get_username(),
+            actor=request.user.get_username(),
             action=Done.EXPORT,
             door=Door.API,
             cases=job.answered,

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DatabaseError, InterfaceError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -228,6 +228,8 @@ def _as_api_exception(error: Exception, view: Any) -> exceptions.APIException:
         return exceptions.UnsupportedMediaType("", detail=_types_taken(view))
     if isinstance(error, exceptions.APIException):
         return error
+    if isinstance(error, SuspiciousOperation):
+        return exceptions.ParseError("This request cannot be answered.")
     if isinstance(error, Http404):
         return exceptions.NotFound()
     if isinstance(error, PermissionDenied):

@@ -22,11 +22,18 @@ class AppendOnlyQuerySet(models.QuerySet[Any]):
             raise AppendOnlyError(f"{self.model.__name__} keeps {', '.join(sorted(frozen))} as is")
         return super().update(**values)
 
-    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+    def bulk_create(  # type: ignore[override]
+        self,
+        objs: Iterable[Any],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        **options: Any,
+    ) -> list[Any]:
         """Add rows; turning a conflict into an update is refused."""
-        if kwargs.get("update_conflicts"):
+        if update_conflicts:
             raise AppendOnlyError(f"{self.model.__name__} rows are not updated")
-        return super().bulk_create(objs, *args, **kwargs)
+        return super().bulk_create(objs, batch_size, ignore_conflicts, **options)
 
     def delete(self) -> NoReturn:
         """Refuse: history stays."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.apps import apps
+from django.contrib.admin.models import LogEntry
 from django.db import DatabaseError, connection, connections, models, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from psycopg.sql import SQL, Composable, Identifier, Literal
@@ -22,6 +23,8 @@ from monitoring.models import AccessEvent
 # Who saw a case is not for the service to forget, even when its time has come: whoever breaks into
 # it must not wipe out the trace.
 FORGOTTEN_BY_THE_OWNER: frozenset[type[models.Model]] = frozenset({AccessEvent})
+# Nor who changed an account.
+ADDED_TO_ONLY: frozenset[type[models.Model]] = frozenset({LogEntry})
 
 
 class Right(StrEnum):
@@ -101,10 +104,12 @@ def rights_of(model: type[models.Model]) -> TableRights:
 
     In the order taken:
 
-    1. A plain table is read, added to, changed and deleted from.
+    1. The trace of the admin is read and added to; a plain table is changed and deleted from too.
     2. History is read and added to; of its columns only those are updated that the model names.
     3. It is deleted from where the model may be pruned and the owner does not keep that back.
     """
+    if model in ADDED_TO_ONLY:
+        return TableRights(READ_AND_ADD)
     if not issubclass(model, AppendOnlyModel):
         return TableRights(ALL_OF_DAILY_USE)
     may_go = model.may_be_pruned and model not in FORGOTTEN_BY_THE_OWNER

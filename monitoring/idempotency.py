@@ -28,6 +28,7 @@ KEPT_FOR = timedelta(hours=24)
 # Whoever holds a claim for longer without an answer was killed, or will find it gone.
 CLAIM_HOLDS_FOR = timedelta(seconds=10)
 _BATCH = 1_000
+_MOST_A_CALL_TAKES = timedelta(minutes=5)
 
 
 class StillRunningError(Exception):
@@ -121,6 +122,16 @@ def call_release(claim: Claim) -> None:
         log.warning("idempotent_claim_not_released", error=type(error).__name__)
 
 
+def answers_forget(*, client: str, decided_at: datetime) -> int:
+    """Blank the answers that a client was given around a moment; return how many there were.
+
+    A call that is sent again is then refused as unreadable: it is not decided a second time.
+    """
+    around = (decided_at - _MOST_A_CALL_TAKES, decided_at)
+    kept = IdempotentCall.objects.filter(client=client, claimed_at__range=around)
+    return kept.exclude(answer=b"").update(answer=b"")
+
+
 def calls_prune(*, now: datetime) -> int:
     """Delete the calls whose answer nobody may ask for any more; return how many there were."""
     expired = IdempotentCall.objects.filter(claimed_at__lt=now - KEPT_FOR)
@@ -162,6 +173,8 @@ def _taken_over(row: IdempotentCall, new: IdempotentCall) -> Claim:
 
 
 def _read(row: IdempotentCall) -> str:
+    if not row.answer:
+        raise UnreadableAnswerError
     try:
         return decrypt(bytes(row.answer))
     except InvalidToken:

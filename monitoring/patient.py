@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 
 from monitoring.access import access_record
 from monitoring.encryption import decrypt
+from monitoring.idempotency import answers_forget
 from monitoring.intake import Unreadable, UnreadableIntakeError
 from monitoring.models import AccessEvent, GroundTruth, MLPredictionLog, TriageIntake
 from monitoring.pseudonyms import pseudonym
@@ -62,7 +63,8 @@ def patient_export(patient_id: str, *, actor: str) -> Iterator[dict[str, Any]]:
 def patient_erase(patient_id: str, *, actor: str) -> Erased:
     """Take a patient out of the record for good.
 
-    Requests are deleted, notes emptied, and rows keep only what was decided, when and by what.
+    Requests are deleted, notes and kept answers emptied, and rows keep only what was decided, when
+    and by what.
     """
     rows = patient_predictions(patient_id)
     found = MLPredictionLog.objects.filter(pk__in=list(rows.values_list("pk", flat=True)))
@@ -79,6 +81,8 @@ def patient_erase(patient_id: str, *, actor: str) -> Erased:
         notes=notes.rewrite(note_encrypted=b""),
         predictions=strip(found),
     )
+    for client, decided_at in found.values_list("client", "created_at"):
+        answers_forget(client=client, decided_at=decided_at)
     log.info("patient_erased", predictions=erased.predictions, requests=erased.requests)
     return erased
 

@@ -30,6 +30,7 @@ from monitoring.idempotency import (
     call_release,
 )
 from monitoring.models import IdempotentCall, MLPredictionLog
+from monitoring.patient import patient_erase
 from monitoring.retention import prune
 from monitoring.roles import Role
 from tests.api.test_not_recorded import table_gone
@@ -62,6 +63,21 @@ def test_without_a_key_every_call_is_a_new_one(api: Any, chest_pain: dict[str, A
     assert api.send(chest_pain).content != api.send(chest_pain).content
     assert MLPredictionLog.objects.count() == 2
     assert not IdempotentCall.objects.exists()
+
+
+def test_an_erased_patient_is_in_no_kept_answer(api: Any, chest_pain: dict[str, Any]) -> None:
+    api.send(chest_pain | {"patient_id": "p-other"}, headers={"idempotency-key": "another"})
+    age(timedelta(hours=1))
+    MLPredictionLog.objects.rewrite(subject="")
+    api.send(chest_pain, headers=KEY)
+
+    patient_erase(chest_pain["patient_id"], actor="os:operator")
+    response = api.send(chest_pain, headers=KEY)
+
+    assert response.status_code == 422
+    assert "radiating" not in response.content.decode()
+    assert MLPredictionLog.objects.count() == 2
+    assert IdempotentCall.objects.exclude(answer=b"").count() == 1
 
 
 def test_a_changed_byte_is_another_request(api: Any, chest_pain: dict[str, Any]) -> None:
