@@ -28,9 +28,8 @@ def printed(*arguments: str) -> str:
 
 
 @pytest.fixture
-def two_days_ago(settings: Any) -> datetime:
+def two_days_ago(tasks_in_place: None) -> datetime:
     """A moment of the newest day that is mature."""
-    settings.CELERY_TASK_ALWAYS_EAGER = True
     return datetime.now(UTC) - timedelta(days=2)
 
 
