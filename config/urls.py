@@ -10,6 +10,8 @@ admin.site.site_header = admin.site.site_title = "Triage service"
 admin.site.index_title = "Record and trial"
 # An address nobody serves is answered by 404, not by a redirect that repeats it.
 admin.site.final_catch_all_view = False
+# There is no page but the admin's own.
+admin.site.site_url = None
 admin.site.index_template = "admin/monitoring/index.html"
 
 urlpatterns = [

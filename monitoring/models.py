@@ -350,6 +350,7 @@ class AccessEvent(AppendOnlyModel):
         indexes = [
             models.Index(fields=["created_at"], name="access_by_time"),
             models.Index(fields=["action", "-id"], name="access_by_action"),
+            models.Index(fields=["actor", "-id"], name="access_by_actor"),
         ]
 
     def __str__(self) -> str:

@@ -101,6 +101,18 @@ class AccessActionFilter(ColumnFilter):
     words = AccessEvent.Action.choices
 
 
+class ActorFilter(ColumnFilter):
+    """Who did it, or was refused: the accounts there are."""
+
+    title = "account"
+    parameter_name = column = "actor"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer every account, closed ones too."""
+        names = User.objects.order_by("username").values_list("username", flat=True)
+        return [(name, name) for name in names]
+
+
 class RefusedFilter(ColumnFilter):
     """What was refused."""
 
@@ -117,8 +129,8 @@ class LabelInline(ReadOnlyInline):
 
     model = GroundTruth
     fields = readonly_fields = (
-        "created_at", "author", "level", "scale", "original_level", "source", "saw_prediction",
-        "state",
+        "created_at", "author", "actor", "level", "scale", "original_level", "source",
+        "saw_prediction", "state",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -319,7 +331,7 @@ class AccessEventAdmin(KeysetAdmin):
 
     list_display = ("created_at", "actor", "action", "refused", "door", "case", "cases")
     list_display_links = None
-    list_filter = (PeriodFilter, AccessActionFilter, RefusedFilter)
+    list_filter = (PeriodFilter, AccessActionFilter, RefusedFilter, ActorFilter)
     fields = list_display
 
     @admin.display(description="case")

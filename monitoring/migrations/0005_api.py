@@ -106,6 +106,10 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.AddIndex(
+            model_name='accessevent',
+            index=models.Index(fields=['actor', '-id'], name='access_by_actor'),
+        ),
+        migrations.AddIndex(
             model_name='mlpredictionlog',
             index=models.Index(fields=['client', '-id'], name='log_by_client'),
         ),

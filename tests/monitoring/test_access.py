@@ -205,7 +205,10 @@ def test_the_auditor_finds_what_was_refused(manager: Client, browser: Client) ->
     auditor = browser_of(account("auditor", Role.AUDITOR, is_staff=True))
     found = {
         query: auditor.get(f"/admin/monitoring/accessevent/?{query}").context["cl"].result_count
-        for query in ("action=deny", "action=view", "refused=list_predictions", "refused=label")
-    }
+        for query in (
+            "action=deny", "action=view", "refused=list_predictions", "refused=label",
+            "actor=manager", "actor=nobody",
+        )
+    }  # fmt: skip
 
-    assert list(found.values()) == [2, 0, 1, 0]
+    assert list(found.values()) == [2, 0, 1, 0, 1, 0]
