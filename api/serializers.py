@@ -86,7 +86,7 @@ class SymptomsDataSerializer(SchemaSerializer):
 
 
 class VitalsSerializer(SchemaSerializer):
-    """What was measured; hard accept ranges of clinical.md 1.8."""
+    """What was measured; the accepted ranges stand in ``triage_rules.case``."""
 
     part = schema.VITALS
 
