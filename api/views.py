@@ -86,6 +86,7 @@ class TriageView(JSONView):
 
     @extend_schema(
         summary="Decide one case",
+        tags=["triage"],
         request=TriageRequestSerializer,
         parameters=[EXPLAIN, IDEMPOTENCY_KEY, ACTING_USER],
         responses={200: DecisionBody, **problems(409, 422, body=True, decides=True)},

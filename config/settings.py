@@ -288,6 +288,11 @@ SPECTACULAR_SETTINGS = {
     ),
     "LICENSE": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     "OAS_VERSION": "3.1.1",
+    # What is used most comes first.
+    "TAGS": [
+        {"name": name}
+        for name in ("triage", "batches", "predictions", "models", "monitoring", "auth")
+    ],
     "SCHEMA_PATH_PREFIX": "/api/(v1|ml)/",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -342,7 +342,7 @@ class AccessEvent(AppendOnlyModel):
     )
     cases = models.PositiveIntegerField(default=1)
     refused = models.CharField(
-        max_length=32, blank=True, choices=[("", "nothing"), *_choices(RoleAction)]
+        max_length=32, blank=True, choices=[("", "–"), *_choices(RoleAction)]
     )
 
     class Meta(AppendOnlyModel.Meta):

@@ -329,7 +329,7 @@ class MLPredictionLogAdmin(KeysetAdmin):
 class AccessEventAdmin(KeysetAdmin):
     """Who saw, exported or erased what is kept of patients, and who was refused what."""
 
-    list_display = ("created_at", "actor", "action", "refused", "door", "case", "cases")
+    list_display = ("created_at", "actor", "action", "refused", "door", "cases", "case")
     list_display_links = None
     list_filter = (PeriodFilter, AccessActionFilter, RefusedFilter, ActorFilter)
     fields = list_display
