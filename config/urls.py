@@ -15,7 +15,7 @@ admin.site.site_url = None
 admin.site.index_template = "admin/monitoring/index.html"
 
 urlpatterns = [
-    path("admin/login/", login_page),
+    path("admin/login/", login_page, name="admin-login"),
     path("admin/monitoring/", include("monitoring.admin.urls")),
     path("admin/", admin.site.urls),
     # Browsers ask for it with every page. There is none, and that is no error.

@@ -16,15 +16,15 @@ UNREADABLE = "application/octet-stream"
 _serve = get_wsgi_application()
 
 
-def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+def application(request: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """Serve a request, whatever its Content-Type says.
 
     Django reads addresses too by the charset that is named there, before anything of ours could
     refuse one; one that does not exist, or is no text, would be a server error on every address.
     """
-    if not _is_readable(environ.get("CONTENT_TYPE", "")):
-        environ = environ | {"CONTENT_TYPE": UNREADABLE}
-    return _serve(environ, start_response)
+    if not _is_readable(request.get("CONTENT_TYPE", "")):
+        request = request | {"CONTENT_TYPE": UNREADABLE}
+    return _serve(request, start_response)
 
 
 def _is_readable(content_type: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -34,11 +33,12 @@ from tests.monitoring.conftest import NOON, prediction
 pytestmark = pytest.mark.django_db
 
 NO_ROLE, SUPERUSER = "no role", "superuser"
+NO_ID = "01990000-0000-7000-8000-000000000000"
 # What everybody of the staff finds, whatever their role.
 OPEN = {
     "admin:index", "admin:login", "admin:logout", "admin:password_change",
     "admin:password_change_done", "admin:autocomplete", "admin:jsi18n", "admin:view_on_site",
-    "admin:app_list", "admin:",
+    "admin:app_list", "admin:", "admin-login",
 }  # fmt: skip
 
 
@@ -293,6 +293,9 @@ def test_the_model_is_stopped_by_those_who_may(who: str, kill_switch: bool) -> N
 def test_an_id_that_is_none_is_no_server_error() -> None:
     auditor = browser_of(account("auditor", Role.AUDITOR, is_staff=True))
 
-    for odd in ("x", "%00", str(uuid.uuid4())):
-        page = f"/admin/monitoring/mlpredictionlog/{odd}/change/"
-        assert auditor.get(page).status_code == 404
+    answers = {
+        odd: auditor.get(f"/admin/monitoring/mlpredictionlog/{odd}/change/").status_code
+        for odd in ("x", "%00", NO_ID)
+    }
+
+    assert answers == {"x": 404, "%00": 400, NO_ID: 404}
