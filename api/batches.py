@@ -124,15 +124,8 @@ def _reference(body: Any, error: ValidationError) -> str:
 
 
 def _call(body: dict[str, Any], chunk: Chunk) -> Call:
-    caller = Caller(
-        client=chunk.job.client,
-        actor=chunk.job.actor,
-        request_id=chunk.job.request_id,
-        patient_id=body.get("patient_id"),
-        encounter_id=body.get("encounter_id"),
-        triage_log_id=body.get("triage_log_id") or "",
-        site=body.get("site") or "",
-    )
+    job = chunk.job
+    caller = Caller.of(body, client=job.client, actor=job.actor, request_id=job.request_id)
     return Call(caller=caller, case=case_from_request(body), body=body)
 
 

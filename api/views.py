@@ -185,15 +185,8 @@ def decided_body(answer: Answer) -> DecisionBody:
 def caller_of(request: Request, body: Mapping[str, Any]) -> Caller:
     """Return who sends a request, and about whom."""
     name = _account(request).get_username()
-    return Caller(
-        client=name,
-        actor=acting_user(request) or name,
-        request_id=request_id_of(request),
-        patient_id=body.get("patient_id"),
-        encounter_id=body.get("encounter_id"),
-        triage_log_id=body.get("triage_log_id") or "",
-        site=body.get("site") or "",
-    )
+    actor = acting_user(request) or name
+    return Caller.of(body, client=name, actor=actor, request_id=request_id_of(request))
 
 
 def livez(request: HttpRequest) -> JsonResponse:

@@ -38,6 +38,21 @@ class Caller:
     triage_log_id: str = ""
     site: str = ""
 
+    @classmethod
+    def of(
+        cls, body: Mapping[str, Any], *, client: str, actor: str, request_id: uuid.UUID
+    ) -> Caller:
+        """Return who asks about the patient that a checked request names."""
+        return cls(
+            client=client,
+            actor=actor,
+            request_id=request_id,
+            patient_id=body.get("patient_id"),
+            encounter_id=body.get("encounter_id"),
+            triage_log_id=body.get("triage_log_id") or "",
+            site=body.get("site") or "",
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
